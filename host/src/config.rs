@@ -1,0 +1,149 @@
+//! The configuration, typed and already valid. Reading and checking it is [`load`]'s work.
+
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+
+use crate::fleet::UnitOption;
+use crate::scaling::{Bounds, MetricName, Ports, Rule};
+
+/// A configuration that passed every check.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where fleet is, if the file says so.
+    pub fleet_endpoint: Option<FleetEndpoint>,
+    /// Where registrations and metrics are found in etcd.
+    pub etcd: EtcdPaths,
+    /// Every service in the order of the file, attached ones too.
+    pub services: IndexMap<String, Service>,
+    /// Every scaling policy in the order of the file, whether a service names it or not.
+    pub policies: IndexMap<String, ScalingPolicy>,
+    /// The document as it was read, with its `Dynamite` key, for `/_dynamite/init/application_configuration`.
+    pub document: serde_json::Value,
+}
+
+/// Where fleet's API is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FleetEndpoint {
+    /// `http://host:port`.
+    Tcp {
+        /// A name or an address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// A unix socket.
+    Unix(PathBuf),
+}
+
+/// The paths in etcd that belong to the application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EtcdPaths {
+    /// Where instances register, normalised: `/services`.
+    pub application_base: String,
+    /// Where metrics are written, normalised: `/metrics`.
+    pub metrics_base: String,
+    /// Whether samples are deleted when no window needs them any more.
+    pub cleanup: Cleanup,
+}
+
+/// Whether samples are deleted when no window needs them any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cleanup {
+    /// They are; the default.
+    WhenUnneeded,
+    /// They never are (`metrics_cleanup: never`).
+    Never,
+}
+
+/// A service.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its key under `Service:`.
+    pub name: String,
+    /// Its `type`, under which its instances register and write metrics. Empty if none was given.
+    pub service_type: String,
+    /// Whether it is scaled by itself or lives and dies with instances of another.
+    pub role: Role,
+    /// Its unit file.
+    pub unit: UnitFile,
+    /// How few and how many instances may run.
+    pub bounds: Bounds,
+    /// The numbers of its instances.
+    pub ports: Ports,
+    /// The services attached to it, by name, in the order of the file.
+    pub attached: Vec<String>,
+    /// The services that are started first, by name.
+    pub depends_on: Vec<String>,
+    /// The policy that scales it up, by name.
+    pub scale_up: Option<String>,
+    /// The policy that scales it down, by name.
+    pub scale_down: Option<String>,
+}
+
+/// Whether a service is scaled by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It is.
+    Scaled,
+    /// `type: attached_service`: it lives and dies with the instances of its parent, under their numbers.
+    Attached,
+}
+
+/// A fleet unit file, read and ready to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnitFile {
+    /// The file name, such as `apache@.service` (a template) or `haproxy.service`.
+    pub name: String,
+    /// The folder entry it was read from; empty when it was restored from etcd.
+    pub path: PathBuf,
+    /// Its lines, trimmed as fleet does.
+    pub options: Vec<UnitOption>,
+}
+
+impl UnitFile {
+    /// Whether the file is a template, of which any number of instances can run.
+    #[must_use]
+    pub fn is_template(&self) -> bool {
+        self.name.rsplit_once('.').is_some_and(|(stem, _)| stem.ends_with('@'))
+    }
+
+    /// The name of the unit with this number; the file's own name when it is no template.
+    #[must_use]
+    pub fn unit_name(&self, number: u32) -> String {
+        match self.name.rsplit_once('.') {
+            Some((stem, suffix)) if stem.ends_with('@') => format!("{stem}{number}.{suffix}"),
+            _ => self.name.clone(),
+        }
+    }
+
+    /// The number of a unit of this template: 8080 for `apache@8080.service` and `apache@.service`.
+    #[must_use]
+    pub fn number_of(&self, unit_name: &str) -> Option<u32> {
+        let (stem, suffix) = self.name.rsplit_once('.')?;
+        let (unit_stem, unit_suffix) = unit_name.rsplit_once('.')?;
+        if !stem.ends_with('@') || suffix != unit_suffix {
+            return None;
+        }
+        let digits = unit_stem.strip_prefix(stem)?;
+        // Only the canonical spelling is a number of ours: `+1` and `007` parse too.
+        digits.parse().ok().filter(|number: &u32| number.to_string() == digits)
+    }
+}
+
+/// A scaling policy.
+#[derive(Clone, Debug)]
+pub struct ScalingPolicy {
+    /// Its key under `ScalingPolicy:`.
+    pub name: String,
+    /// The type whose metrics it reads.
+    pub service_type: String,
+    /// The metric it reads.
+    pub metric: MetricName,
+    /// Whether the metric is one series for the whole type instead of one an instance.
+    pub aggregated: bool,
+    /// `threshold_unit`, as written; for people only.
+    pub threshold_unit: Option<String>,
+    /// What it decides by.
+    pub rule: Rule,
+}
