@@ -3,5 +3,7 @@
 pub mod clock;
 pub mod config;
 pub mod fleet;
+pub mod metrics;
+pub mod record;
 pub mod scaling;
 pub mod store;

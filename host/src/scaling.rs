@@ -1,9 +1,13 @@
 //! The pure core: values and time in, decisions out. No I/O, async, clock, serde or logging.
 
-pub mod metric;
-pub mod service;
-pub mod threshold;
+mod decision;
+mod metric;
+mod roster;
+mod threshold;
+mod window;
 
+pub use decision::{Decision, Direction, Firing, Loss, Reason, Verb};
 pub use metric::MetricName;
-pub use service::{Bounds, Ports};
-pub use threshold::{Operator, Rule};
+pub use roster::{Bounds, NUMBER_MAX, Phase, Ports, Roster};
+pub use threshold::{Cooldown, Operator, Outcome, Rule, Threshold};
+pub use window::{Sample, Window};

@@ -1,0 +1,380 @@
+//! What Dynamite keeps in etcd under `/_dynamite`, as JSON.
+//!
+//! The keys and field names under `state`, `init` and `run` are those of the original Dynamite, so that a cluster which
+//! it left running is taken over; fields that are not known here are kept. Everything else has keys of its own.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::config::{Config, Role, Service};
+use crate::fleet::UnitOption;
+use crate::scaling::{Cooldown, Direction};
+
+/// The root of everything. Its name makes it hidden from etcd v2 listings.
+pub const ROOT: &str = "/_dynamite";
+/// What Dynamite is doing: see [`Status`].
+pub const STATUS: &str = "/_dynamite/state/application_status";
+/// The whole configuration.
+pub const CONFIGURATION: &str = "/_dynamite/init/application_configuration";
+/// Who leads, under a lease.
+pub const LEADER: &str = "/_dynamite/leader";
+
+const RUN: &str = "/_dynamite/run/service";
+const INTENT: &str = "/_dynamite/intent";
+const COOLDOWN: &str = "/_dynamite/cooldown";
+const SERVICE_STATUS: &str = "/_dynamite/state/service";
+const TEMPLATE: &str = "fleet_service_template";
+
+/// The key of a service's template.
+#[must_use]
+pub fn template_key(service: &str) -> String {
+    format!("{RUN}/{service}/{TEMPLATE}")
+}
+
+/// The key of an instance's record.
+#[must_use]
+pub fn instance_key(service: &str, unit: &str) -> String {
+    format!("{RUN}/{service}/{unit}")
+}
+
+/// The key of what is about to be done to a unit.
+#[must_use]
+pub fn intent_key(service: &str, unit: &str) -> String {
+    format!("{INTENT}/{service}/{unit}")
+}
+
+/// The key of a policy's cooldown in one direction of a service.
+#[must_use]
+pub fn cooldown_key(service: &str, direction: Direction) -> String {
+    format!("{COOLDOWN}/{service}/{}", direction.as_str())
+}
+
+/// The key of what is wrong with a service.
+#[must_use]
+pub fn service_status_key(service: &str) -> String {
+    format!("{SERVICE_STATUS}/{service}")
+}
+
+/// What Dynamite is doing, as the original wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It starts for the first time and not every service has its minimum yet.
+    Initializing,
+    /// It runs.
+    Running,
+    /// It was started again and not every service has its minimum yet.
+    Recovering,
+}
+
+impl Status {
+    /// The word in etcd.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Initializing => "Initializing",
+            Self::Running => "Running",
+            Self::Recovering => "Recovering",
+        }
+    }
+}
+
+/// What is about to be done to an instance. Written before fleet is asked, removed after the result is recorded.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    /// What.
+    pub action: Action,
+    /// The units attached to the instance.
+    #[serde(default)]
+    pub attached: Vec<String>,
+    /// The hash of the instance's unit file, to tell our unit from one that somebody else made under that name.
+    #[serde(default)]
+    pub hash: Option<String>,
+    /// Why, for people.
+    #[serde(default)]
+    pub reason: String,
+    /// The cooldown that came with the decision, in case the process dies before it is written to its own key.
+    #[serde(default)]
+    pub cooldown: Option<CooldownRecord>,
+}
+
+/// What is about to be done to an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// It is started.
+    Start,
+    /// It is removed.
+    Stop,
+}
+
+/// A policy's cooldown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CooldownRecord {
+    /// `up` or `down`.
+    pub direction: String,
+    /// The policy that fired.
+    pub policy: String,
+    /// The time of the sample that fired.
+    pub fired_at: Timestamp,
+    /// The sample time from which on it may fire again.
+    pub until: Timestamp,
+}
+
+impl CooldownRecord {
+    /// The record of a cooldown.
+    #[must_use]
+    pub fn new(direction: Direction, policy: &str, cooldown: Cooldown) -> Self {
+        let Cooldown { fired_at, until } = cooldown;
+        Self { direction: direction.as_str().to_owned(), policy: policy.to_owned(), fired_at, until }
+    }
+
+    /// The cooldown, if the direction is a word we know.
+    #[must_use]
+    pub fn cooldown(&self) -> Cooldown {
+        Cooldown { fired_at: self.fired_at, until: self.until }
+    }
+}
+
+/// What is recorded of an instance.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InstanceRecord {
+    /// The units attached to it.
+    pub attached: Vec<String>,
+    /// The whole record, with fields of others.
+    json: Map<String, Value>,
+}
+
+impl InstanceRecord {
+    /// The record of an instance that is up.
+    #[must_use]
+    pub fn launched(unit: &str, attached: &[String]) -> Self {
+        let unit_json = |name: &str, attached: Vec<Value>| {
+            let mut json = Map::new();
+            json.insert("name".to_owned(), name.into());
+            json.insert("state".to_owned(), "launched".into());
+            json.insert("attached_services".to_owned(), attached.into());
+            json
+        };
+        let nested = attached.iter().map(|name| unit_json(name, Vec::new()).into()).collect();
+        Self { attached: attached.to_vec(), json: unit_json(unit, nested) }
+    }
+
+    /// Reads a record; `None` when it is no JSON object.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let json: Map<String, Value> = serde_json::from_str(text).ok()?;
+        let nested = json.get("attached_services").and_then(Value::as_array);
+        let attached = nested.into_iter().flatten().filter_map(|unit| unit.get("name")?.as_str()).map(str::to_owned);
+        Some(Self { attached: attached.collect(), json })
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        Value::from(self.json.clone()).to_string()
+    }
+
+    /// The record of the same instance after it was brought up again: fields of others are kept.
+    #[must_use]
+    pub fn relaunched(mut self, unit: &str, attached: &[String]) -> Self {
+        let fresh = Self::launched(unit, attached);
+        self.json.extend(fresh.json);
+        Self { attached: fresh.attached, json: self.json }
+    }
+}
+
+/// Everything that was found under [`ROOT`] at the start.
+#[derive(Debug, Default)]
+pub struct Stored {
+    /// The status, as written.
+    pub status: Option<String>,
+    /// The configuration, as written.
+    pub configuration: Option<String>,
+    /// The templates by service.
+    pub templates: BTreeMap<String, Value>,
+    /// The instances by service and unit.
+    pub instances: BTreeMap<String, BTreeMap<String, InstanceRecord>>,
+    /// The intents by service and unit.
+    pub intents: BTreeMap<String, BTreeMap<String, Intent>>,
+    /// The cooldowns by service, with their direction.
+    pub cooldowns: BTreeMap<String, Vec<CooldownRecord>>,
+    /// Keys whose values could not be read; they are left alone.
+    pub unreadable: Vec<String>,
+}
+
+impl Stored {
+    /// Sorts the keys that were found under [`ROOT`].
+    pub fn read<'e>(entries: impl IntoIterator<Item = (&'e str, &'e str)>) -> Self {
+        let mut stored = Self::default();
+        for (key, value) in entries {
+            if stored.take(key, value).is_none() {
+                stored.unreadable.push(key.to_owned());
+            }
+        }
+        for (service, intents) in &stored.intents {
+            let of_service = stored.cooldowns.entry(service.clone()).or_default();
+            of_service.extend(intents.values().filter_map(|intent| intent.cooldown.clone()));
+        }
+        stored
+    }
+
+    fn take(&mut self, key: &str, value: &str) -> Option<()> {
+        let below = |root: &str| key.strip_prefix(root)?.strip_prefix('/')?.split_once('/');
+        if key == STATUS {
+            self.status = Some(value.trim().to_owned());
+        } else if key == CONFIGURATION {
+            self.configuration = Some(value.to_owned());
+        } else if let Some((service, TEMPLATE)) = below(RUN) {
+            self.templates.insert(service.to_owned(), serde_json::from_str(value).ok()?);
+        } else if let Some((service, unit)) = below(RUN) {
+            let record = InstanceRecord::read(value)?;
+            self.instances.entry(service.to_owned()).or_default().insert(unit.to_owned(), record);
+        } else if let Some((service, unit)) = below(INTENT) {
+            let intent = serde_json::from_str(value).ok()?;
+            self.intents.entry(service.to_owned()).or_default().insert(unit.to_owned(), intent);
+        } else if let Some((service, _)) = below(COOLDOWN) {
+            let cooldown = serde_json::from_str(value).ok()?;
+            self.cooldowns.entry(service.to_owned()).or_default().push(cooldown);
+        }
+        Some(())
+    }
+
+    /// The latest cooldown of a service in a direction, if it was of this policy.
+    #[must_use]
+    pub fn cooldown(&self, service: &str, direction: Direction, policy: &str) -> Option<Cooldown> {
+        let of_service = self.cooldowns.get(service)?;
+        let matching =
+            of_service.iter().filter(|record| record.direction == direction.as_str() && record.policy == policy);
+        matching.map(CooldownRecord::cooldown).max_by_key(|cooldown| cooldown.fired_at)
+    }
+
+    /// The unit file of a service as its template holds it, for a start without files: name, path and options.
+    #[must_use]
+    pub fn unit_options(&self, service: &str) -> Option<Vec<UnitOption>> {
+        let nested = || {
+            let attached = self.templates.values().filter_map(|template| template.get("attached_services")?.as_array());
+            attached.flatten().find(|template| template.get("name").and_then(Value::as_str) == Some(service))
+        };
+        let template = self.templates.get(service).or_else(nested)?;
+        let options = template.get("unit_file_details_json_dict")?.get("options")?;
+        Vec::deserialize(options).ok()
+    }
+}
+
+/// The template of a service with the templates of what is attached to it, on top of what was `stored` before.
+#[must_use]
+pub fn template(config: &Config, service: &Service, stored: Option<&Value>, running: &[(u32, String)]) -> Value {
+    let numbers: Vec<u32> = running.iter().map(|(number, _)| *number).collect();
+    let attached: Vec<Value> = service
+        .attached
+        .iter()
+        .filter_map(|name| config.services.get(name))
+        .map(|attached| {
+            let before = stored.and_then(|stored| stored.get("attached_services")?.as_array());
+            let before = before
+                .and_then(|list| list.iter().find(|value| value.get("name") == Some(&Value::from(&*attached.name))));
+            let mut value = template_of(attached, before);
+            let units = numbers.iter().map(|number| attached.unit.unit_name(*number));
+            let instances: Map<String, Value> = units
+                .map(|unit| (unit.clone(), json!({"name": unit, "state": "launched", "attached_services": []})))
+                .collect();
+            value.insert("fleet_service_instances".to_owned(), instances.into());
+            value.insert("attached_services".to_owned(), Value::Array(Vec::new()));
+            value.into()
+        })
+        .collect();
+    let mut value = template_of(service, stored);
+    if service.unit.is_template() {
+        // As the original had it: as long as there may be instances, filled up with zeros.
+        let mut used = numbers;
+        let length = service.bounds.max.map_or(used.len(), |max| used.len().max(max.min(USED_NUMBERS_MAX) as usize));
+        used.resize(length, 0);
+        value.insert("used_port_numbers".to_owned(), used.into());
+    }
+    value.insert("attached_services".to_owned(), attached.into());
+    value.entry("fleet_service_instances").or_insert_with(|| json!({}));
+    value.into()
+}
+
+/// How far the list of used numbers is filled up with zeros.
+const USED_NUMBERS_MAX: u32 = 64;
+
+fn template_of(service: &Service, stored: Option<&Value>) -> Map<String, Value> {
+    let mut value = stored.and_then(Value::as_object).cloned().unwrap_or_default();
+    let attached = service.role == Role::Attached;
+    let unless_attached = |field: Value| if attached { Value::Null } else { field };
+    let policy = |name: &Option<String>| name.as_ref().map(|name| json!({"ScalingPolicy": name}));
+    let list = |names: &[String]| if names.is_empty() { Value::Null } else { names.into() };
+    value.insert("name".to_owned(), service.name.clone().into());
+    value.insert(
+        "unit_file_details_json_dict".to_owned(),
+        json!({"desiredState": "inactive", "options": service.unit.options}),
+    );
+    value.insert("path_on_filesystem".to_owned(), service.unit.path.to_string_lossy().into());
+    value.insert(
+        "service_config_details".to_owned(),
+        json!({
+            "name": service.name,
+            "name_of_unit_file": service.unit.name,
+            "type": service.service_type,
+            "min_instance": unless_attached(service.bounds.min.into()),
+            "max_instance": unless_attached(service.bounds.max.into()),
+            "base_instance_prefix_number": unless_attached(service.ports.base.into()),
+            "ports_per_instance": unless_attached(service.ports.per_instance.into()),
+            "attached_services": list(&service.attached),
+            "service_dependency": list(&service.depends_on),
+            "scale_up_policy": policy(&service.scale_up),
+            "scale_down_policy": policy(&service.scale_down),
+        }),
+    );
+    value.insert("is_template".to_owned(), service.unit.is_template().into());
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_found_again() {
+        let intent = Intent {
+            action: Action::Start,
+            attached: vec!["log@1.service".to_owned()],
+            hash: Some("ab".to_owned()),
+            reason: "0 of 1 wanted".to_owned(),
+            cooldown: Some(CooldownRecord {
+                direction: "up".to_owned(),
+                policy: "p".to_owned(),
+                fired_at: Timestamp::UNIX_EPOCH,
+                until: Timestamp::from_second(60).unwrap(),
+            }),
+        };
+        let record = InstanceRecord::launched("web@1.service", &["log@1.service".to_owned()]);
+        let entries = [
+            (STATUS.to_owned(), "Running".to_owned()),
+            (template_key("web"), "{}".to_owned()),
+            (instance_key("web", "web@1.service"), record.text()),
+            (intent_key("web", "web@2.service"), serde_json::to_string(&intent).unwrap()),
+            (intent_key("web", "web@3.service"), "nonsense".to_owned()),
+            ("/_dynamite/something/else".to_owned(), "kept".to_owned()),
+        ];
+        let stored = Stored::read(entries.iter().map(|(key, value)| (&**key, &**value)));
+        assert_eq!(stored.status.as_deref(), Some("Running"));
+        assert_eq!(stored.instances["web"]["web@1.service"], record);
+        assert_eq!(stored.intents["web"]["web@2.service"], intent);
+        assert_eq!(stored.unreadable, [intent_key("web", "web@3.service")]);
+        let cooldown = stored.cooldown("web", Direction::Up, "p").unwrap();
+        assert_eq!(cooldown.until, Timestamp::from_second(60).unwrap(), "a cooldown is in force from its intent on");
+        assert_eq!(stored.cooldown("web", Direction::Up, "another"), None);
+    }
+
+    #[test]
+    fn fields_of_others_survive_a_relaunch() {
+        let record = InstanceRecord::read(r#"{"name": "a@1.service", "state": "loaded", "theirs": 1}"#).unwrap();
+        let again = record.relaunched("a@1.service", &[]);
+        assert_eq!(again.text(), r#"{"name":"a@1.service","state":"launched","theirs":1,"attached_services":[]}"#);
+    }
+}

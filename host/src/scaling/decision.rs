@@ -1,0 +1,271 @@
+//! What was decided for a service, and why: one enum for every reason there is, in words for the log.
+
+use std::fmt;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Operator;
+
+/// The two ways a policy can scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Direction {
+    /// More instances.
+    Up,
+    /// Fewer instances.
+    Down,
+}
+
+impl Direction {
+    /// `up` or `down`, as in etcd keys and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Nothing.
+    Hold,
+    /// One instance more.
+    Up,
+    /// One instance less.
+    Down,
+    /// A unit is put back in its place; the count stays.
+    Replace,
+}
+
+/// A decision about one service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// The service.
+    pub service: String,
+    /// What is done.
+    pub verb: Verb,
+    /// The unit that is started, stopped or replaced; `None` when nothing is.
+    pub unit: Option<String>,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.verb {
+            Verb::Hold => "hold",
+            Verb::Up => "up",
+            Verb::Down => "down",
+            Verb::Replace => "replace",
+        };
+        write!(f, "{}: {verb}", self.service)?;
+        if let Some(unit) = &self.unit {
+            write!(f, " {unit}")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+/// A threshold policy that fired.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Firing {
+    /// The policy.
+    pub policy: String,
+    /// The metric.
+    pub metric: String,
+    /// The instance id of the series; `None` for an aggregated metric.
+    pub instance: Option<String>,
+    /// The value of the sample that fired.
+    pub value: f64,
+    /// The comparison.
+    pub operator: Operator,
+    /// What the value was compared with.
+    pub threshold: f64,
+    /// How long samples had satisfied the comparison by then.
+    pub lasted: SignedDuration,
+    /// The time of the sample that fired.
+    pub at: Timestamp,
+}
+
+/// How a unit of ours was lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// fleet does not know it any more.
+    Vanished,
+    /// systemd says so, with these states.
+    Failed(String),
+    /// Its process ended without a failure.
+    Ended,
+    /// Somebody changed its target state.
+    NotLaunched,
+}
+
+/// Why a decision was what it was.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reason {
+    /// A threshold policy fired.
+    Threshold(Box<Firing>),
+    /// There are fewer instances than wanted: at the start, after a failed attempt, or after the bounds changed.
+    BelowWanted {
+        /// Instances there are.
+        count: u32,
+        /// Instances there should be.
+        wanted: u32,
+    },
+    /// There are more instances than `max_instance` allows, as it was lowered.
+    AboveMaximum {
+        /// Instances there are.
+        count: u32,
+        /// The bound.
+        max: u32,
+    },
+    /// The configuration does not name the service, or the unit file, any more.
+    NotConfigured,
+    /// The unit was lost by itself.
+    Lost(Loss),
+    /// A former run wrote down that it was about to do this.
+    Resumed,
+    /// `max_instance` stops it.
+    AtMaximum {
+        /// Instances there are.
+        count: u32,
+        /// The bound.
+        max: u32,
+    },
+    /// `min_instance` stops it.
+    AtMinimum {
+        /// Instances there are.
+        count: u32,
+        /// The bound.
+        min: u32,
+    },
+    /// The instance that would go is still coming up.
+    StillStarting {
+        /// Its unit.
+        unit: String,
+    },
+    /// The instance that would go is going already.
+    AlreadyStopping {
+        /// Its unit.
+        unit: String,
+    },
+    /// Every number is taken.
+    NoFreeNumber,
+    /// Services that must run first do not run yet.
+    WaitingFor {
+        /// The first of them.
+        service: String,
+    },
+    /// Attempts failed and the next one is not due.
+    BackingOff {
+        /// How many failed in a row.
+        attempts: u32,
+        /// Until the next one.
+        pause: SignedDuration,
+    },
+    /// Every attempt failed; the next decision tries again.
+    GaveUp {
+        /// How many failed in a row.
+        attempts: u32,
+        /// What the last one said.
+        error: String,
+    },
+}
+
+impl Reason {
+    /// Whether the two reasons are of one kind, so that the second need not be told again.
+    #[must_use]
+    pub fn same_kind(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Threshold(firing) => firing.fmt(f),
+            Self::BelowWanted { count, wanted } => write!(f, "{count} of {wanted} wanted"),
+            Self::AboveMaximum { count, max } => write!(f, "{count} are more than {max} (max_instance)"),
+            Self::NotConfigured => f.write_str("not in the configuration any more"),
+            Self::Lost(loss) => loss.fmt(f),
+            Self::Resumed => f.write_str("begun before a restart"),
+            Self::AtMaximum { count, max } => write!(f, "{count} of {max} (max_instance)"),
+            Self::AtMinimum { count, min } => write!(f, "{count} of {min} (min_instance)"),
+            Self::StillStarting { unit } => write!(f, "{unit} is still starting"),
+            Self::AlreadyStopping { unit } => write!(f, "{unit} is already stopping"),
+            Self::NoFreeNumber => f.write_str("no free instance number"),
+            Self::WaitingFor { service } => write!(f, "waiting for {service} (service_dependency)"),
+            Self::BackingOff { attempts, pause } => {
+                write!(f, "{attempts} failed attempts, next in {pause:#}")
+            }
+            Self::GaveUp { attempts, error } => write!(f, "gave up after {attempts} failed attempts: {error}"),
+        }
+    }
+}
+
+impl fmt::Display for Firing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { policy, metric, value, operator, threshold, lasted, .. } = self;
+        write!(f, "{policy}: {metric}")?;
+        if let Some(instance) = &self.instance {
+            write!(f, " of {instance}")?;
+        }
+        write!(f, " is {value} ({operator} {threshold} for {lasted:#})")
+    }
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vanished => f.write_str("fleet does not know it any more"),
+            Self::Failed(states) => write!(f, "failed ({states})"),
+            Self::Ended => f.write_str("its process ended"),
+            Self::NotLaunched => f.write_str("its target state was changed"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(verb: Verb, unit: Option<&str>, reason: Reason, expected: &str) {
+        let decision = Decision { service: "apache".to_owned(), verb, unit: unit.map(str::to_owned), reason };
+        assert_eq!(decision.to_string(), expected);
+    }
+
+    #[test]
+    fn decisions_read_as_words() {
+        check(Verb::Hold, None, Reason::AtMaximum { count: 2, max: 2 }, "apache: hold: 2 of 2 (max_instance)");
+        check(
+            Verb::Up,
+            Some("apache@8080.service"),
+            Reason::BelowWanted { count: 0, wanted: 2 },
+            "apache: up apache@8080.service: 0 of 2 wanted",
+        );
+        let firing = Firing {
+            policy: "apache_scale_up".to_owned(),
+            metric: "cpu_user".to_owned(),
+            instance: Some("4f2a".to_owned()),
+            value: 95.5,
+            operator: Operator::Greater,
+            threshold: 90.0,
+            lasted: SignedDuration::from_secs(30),
+            at: Timestamp::UNIX_EPOCH,
+        };
+        check(
+            Verb::Up,
+            Some("apache@8082.service"),
+            Reason::Threshold(Box::new(firing)),
+            "apache: up apache@8082.service: apache_scale_up: cpu_user of 4f2a is 95.5 (> 90 for 30s)",
+        );
+        check(
+            Verb::Replace,
+            Some("apache@8080.service"),
+            Reason::Lost(Loss::Failed("failed/failed".to_owned())),
+            "apache: replace apache@8080.service: failed (failed/failed)",
+        );
+    }
+}
