@@ -86,12 +86,9 @@ impl Status {
 pub struct Intent {
     /// What.
     pub action: Action,
-    /// The units attached to the instance.
-    #[serde(default)]
-    pub attached: Vec<String>,
-    /// The hash of the instance's unit file, to tell our unit from one that somebody else made under that name.
-    #[serde(default)]
-    pub hash: Option<String>,
+    /// The instance's unit and those attached to it, each with the hash of its unit file, to tell our units from ones
+    /// that somebody else made under these names.
+    pub units: BTreeMap<String, String>,
     /// Why, for people.
     #[serde(default)]
     pub reason: String,
@@ -342,8 +339,7 @@ mod tests {
     fn what_was_written_is_found_again() {
         let intent = Intent {
             action: Action::Start,
-            attached: vec!["log@1.service".to_owned()],
-            hash: Some("ab".to_owned()),
+            units: BTreeMap::from([("web@2.service".to_owned(), "ab".to_owned())]),
             reason: "0 of 1 wanted".to_owned(),
             cooldown: Some(CooldownRecord {
                 direction: "up".to_owned(),

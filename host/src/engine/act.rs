@@ -1,0 +1,398 @@
+//! Carrying out: starting, replacing, removing and mending units through fleet, so that a crash at any point leaves
+//! enough behind to go on from.
+//!
+//! An action ends with an [`Outcome`]; it decides nothing. After an error that leaves open whether a request was
+//! carried out, the unit is read again before anything is repeated.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::context::{Chain, Context, LeadershipLost};
+use super::inventory::{Health, health_of};
+use crate::clock::Clock;
+use crate::fleet::{DesiredState, Error, Fleet, Unit, UnitOption, unit_file};
+use crate::record::{self, CooldownRecord, InstanceRecord, Intent};
+use crate::scaling::{Direction, Loss};
+use crate::store::Store;
+
+/// How long a unit may take to reach a machine. fleet needs 2 to 7 s; one that no machine accepts waits for ever.
+const SCHEDULE_TIME_MAX: Duration = Duration::from_secs(120);
+/// How long systemd's row of a removed unit is waited for before its number is free anyway. fleet may unload one unit
+/// in 5 s, so that many removals take long.
+const ROW_TIME_MAX: Duration = Duration::from_secs(300);
+/// How often a removed unit is looked for until fleet answers 404; it usually does at once.
+const GONE_POLL: Duration = Duration::from_millis(100);
+
+/// A unit as it shall be.
+#[derive(Clone, Debug)]
+pub(crate) struct PlannedUnit {
+    pub(crate) name: String,
+    pub(crate) options: Arc<[UnitOption]>,
+}
+
+/// An instance with its attached units.
+#[derive(Clone, Debug)]
+pub(crate) struct Crew {
+    pub(crate) service: usize,
+    pub(crate) service_name: Arc<str>,
+    pub(crate) number: u32,
+    pub(crate) instance: PlannedUnit,
+    pub(crate) attached: Vec<PlannedUnit>,
+}
+
+impl Crew {
+    /// Every unit, in the order in which they are submitted and removed: attached ones first.
+    fn units(&self) -> impl Iterator<Item = &PlannedUnit> {
+        self.attached.iter().chain([&self.instance])
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.units().map(|unit| &*unit.name).collect()
+    }
+
+    /// The names of the units with the hashes of their unit files.
+    pub(crate) fn hashes(&self) -> BTreeMap<String, String> {
+        self.units().map(|unit| (unit.name.clone(), unit_file::hash(&unit.options))).collect()
+    }
+}
+
+/// Which of the units that are there already may be touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// None: the number is new.
+    New,
+    /// Those with the unit file that the intent of a former run names.
+    Intended,
+    /// All: they are recorded. They are kept if they are well.
+    Recorded,
+    /// All: they are recorded. The instance is lost, unless fleet says otherwise when asked again.
+    Lost,
+}
+
+/// Something to carry out.
+#[derive(Clone, Debug)]
+pub(crate) enum Job {
+    /// Bring an instance up.
+    Start { crew: Crew, claim: Claim, intent: Intent, record: Option<InstanceRecord> },
+    /// Take an instance away.
+    Stop { crew: Crew, intent: Intent },
+    /// Bring one attached unit up again.
+    Mend { crew: Crew, unit: PlannedUnit },
+}
+
+/// What came of it.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Outcome {
+    /// The instance is up, and recorded.
+    Started,
+    /// Somebody else's unit has the name; nothing was touched.
+    Taken,
+    /// The instance did not come up, and is gone again.
+    Failed(String),
+    /// The instance is gone.
+    Stopped,
+    /// The attached unit was looked after; if in vain, the next look will tell.
+    Mended,
+}
+
+/// Why an instance did not come up.
+enum Trouble {
+    Taken,
+    Failed(String),
+    Leadership,
+}
+
+impl From<LeadershipLost> for Trouble {
+    fn from(_: LeadershipLost) -> Self {
+        Self::Leadership
+    }
+}
+
+impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
+    /// Carries out a job.
+    pub(crate) async fn carry_out(&self, job: &Job) -> Result<Outcome, LeadershipLost> {
+        match job {
+            Job::Start { crew, claim, intent, record } => self.start(crew, claim, intent, record.as_ref()).await,
+            Job::Stop { crew, intent } => self.stop(crew, intent).await,
+            Job::Mend { unit, .. } => self.mend(unit).await,
+        }
+    }
+
+    async fn start(
+        &self,
+        crew: &Crew,
+        claim: &Claim,
+        intent: &Intent,
+        before: Option<&InstanceRecord>,
+    ) -> Result<Outcome, LeadershipLost> {
+        // The intent is on its way while fleet is asked; nothing is changed there before it has arrived.
+        let (noted, found) = tokio::join!(self.note(crew, intent), self.survey(crew));
+        noted?;
+        let mut ours = Vec::new();
+        let result = match found {
+            Ok(found) => {
+                let (up, kept) = tokio::join!(
+                    self.bring_up(crew, claim, intent, found, &mut ours),
+                    self.keep_cooldown(crew, intent.cooldown.as_ref()),
+                );
+                kept?;
+                up
+            }
+            Err(trouble) => Err(trouble),
+        };
+        let outcome = match result {
+            Ok(()) => Outcome::Started,
+            Err(Trouble::Leadership) => return Err(LeadershipLost),
+            Err(Trouble::Taken) => Outcome::Taken,
+            Err(Trouble::Failed(error)) => Outcome::Failed(error),
+        };
+        let record_key = record::instance_key(&crew.service_name, &crew.instance.name);
+        if outcome == Outcome::Started {
+            let names: Vec<String> = crew.attached.iter().map(|unit| unit.name.clone()).collect();
+            let launched = match before {
+                Some(record) => record.clone().relaunched(&crew.instance.name, &names),
+                None => InstanceRecord::launched(&crew.instance.name, &names),
+            };
+            self.put(&record_key, &launched.text()).await?;
+        } else {
+            self.take_away(&ours).await?;
+            if before.is_some() {
+                self.remove(record_key).await?;
+            }
+        }
+        self.remove(record::intent_key(&crew.service_name, &crew.instance.name)).await?;
+        Ok(outcome)
+    }
+
+    async fn note(&self, crew: &Crew, intent: &Intent) -> Result<(), LeadershipLost> {
+        let text = serde_json::to_string(intent).unwrap_or_default();
+        self.put(&record::intent_key(&crew.service_name, &crew.instance.name), &text).await
+    }
+
+    async fn keep_cooldown(&self, crew: &Crew, cooldown: Option<&CooldownRecord>) -> Result<(), LeadershipLost> {
+        let Some(cooldown) = cooldown else { return Ok(()) };
+        let direction = if cooldown.direction == Direction::Up.as_str() { Direction::Up } else { Direction::Down };
+        let text = serde_json::to_string(cooldown).unwrap_or_default();
+        self.put(&record::cooldown_key(&crew.service_name, direction), &text).await
+    }
+
+    /// The units of a crew as fleet has them, attached ones first.
+    async fn survey(&self, crew: &Crew) -> Result<Vec<Option<Unit>>, Trouble> {
+        futures_util::future::try_join_all(crew.units().map(|unit| self.read(&unit.name))).await
+    }
+
+    async fn read(&self, name: &str) -> Result<Option<Unit>, Trouble> {
+        self.ask("asking fleet", || self.fleet.unit(name)).await
+    }
+
+    /// Repeats a question to fleet until it is answered.
+    async fn ask<T, Call>(&self, what: &'static str, mut call: impl FnMut() -> Call) -> Result<T, Trouble>
+    where
+        Call: Future<Output = Result<T, Error>>,
+    {
+        let mut patience = self.patience(what);
+        loop {
+            self.leading()?;
+            match self.call(call()).await {
+                Ok(answer) => {
+                    patience.succeeded();
+                    return Ok(answer);
+                }
+                Err(error) if error.is_transient() => patience.wait(&error).await,
+                Err(error) => return Err(Trouble::Failed(Chain(&error).to_string())),
+            }
+        }
+    }
+
+    /// Brings the units up that fleet was `found` to have or not. Notes in `ours` which units are certainly ours, so that
+    /// these and no others are removed if it fails.
+    async fn bring_up<'c>(
+        &self,
+        crew: &'c Crew,
+        claim: &Claim,
+        intent: &Intent,
+        mut found: Vec<Option<Unit>>,
+        ours: &mut Vec<&'c str>,
+    ) -> Result<(), Trouble> {
+        let is_ours = |unit: &Unit| match claim {
+            Claim::New => false,
+            Claim::Intended => intent.units.get(&unit.name) == Some(&unit_file::hash(&unit.options)),
+            Claim::Recorded | Claim::Lost => true,
+        };
+        let mut taken = false;
+        for (unit, present) in crew.units().zip(&found) {
+            match present {
+                Some(present) if is_ours(present) => ours.push(&unit.name),
+                Some(_) => taken = true,
+                None => {}
+            }
+        }
+        if taken {
+            return Err(Trouble::Taken);
+        }
+        if *claim == Claim::Lost {
+            let health = self.ask("asking fleet", || health_of(&self.fleet, &crew.instance.name)).await?;
+            if matches!(health, Health::Lost(loss) if loss != Loss::NotLaunched) {
+                self.take_away(ours).await?;
+                found = vec![None; found.len()];
+            }
+        }
+        for (unit, present) in crew.units().zip(found) {
+            if present.is_none() {
+                self.submit(unit).await?;
+                ours.push(&unit.name);
+            }
+        }
+        self.launch(&crew.instance.name).await?;
+        for unit in &crew.attached {
+            self.launch(&unit.name).await?;
+        }
+        self.await_up(&crew.instance.name).await
+    }
+
+    /// Creates a unit that was not there when last looked for.
+    async fn submit(&self, unit: &PlannedUnit) -> Result<(), Trouble> {
+        let mut patience = self.patience("submitting a unit to fleet");
+        loop {
+            self.leading()?;
+            match self.call(self.fleet.submit(&unit.name, &unit.options)).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_transient() => patience.wait(&error).await,
+                Err(error) => return Err(Trouble::Failed(Chain(&error).to_string())),
+            }
+            match self.read(&unit.name).await? {
+                Some(present) if present.options[..] == unit.options[..] => return Ok(()),
+                Some(_) => return Err(Trouble::Taken),
+                None => {}
+            }
+        }
+    }
+
+    async fn launch(&self, name: &str) -> Result<(), Trouble> {
+        let mut patience = self.patience("launching a unit");
+        loop {
+            self.leading()?;
+            match self.call(self.fleet.set_desired(name, DesiredState::Launched)).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_transient() => patience.wait(&error).await,
+                Err(error) => return Err(Trouble::Failed(Chain(&error).to_string())),
+            }
+            match self.read(name).await? {
+                Some(unit) if unit.desired == Some(DesiredState::Launched) => return Ok(()),
+                Some(_) => {}
+                None => return Err(Trouble::Failed(format!("{name} vanished before it was launched"))),
+            }
+        }
+    }
+
+    /// Waits until systemd runs the unit. One that is activating may take as long as it likes.
+    async fn await_up(&self, name: &str) -> Result<(), Trouble> {
+        let _waiting = self.wait_for_fleet();
+        let began = Instant::now();
+        let mut seen = began;
+        let mut ended_before = false;
+        loop {
+            let inventory = self.inventory_after(seen).await;
+            self.leading()?;
+            seen = inventory.asked_at;
+            match inventory.health(name) {
+                Health::Up => return Ok(()),
+                Health::Pending if inventory.is_scheduled(name) || began.elapsed() < SCHEDULE_TIME_MAX => {}
+                Health::Pending => return Err(Trouble::Failed(format!("{name}: no machine took it"))),
+                // Right after the launch the row may still be that of a loaded unit.
+                Health::Lost(Loss::Ended) if !ended_before => ended_before = true,
+                Health::Lost(loss) => match self.ask("asking fleet", || health_of(&self.fleet, name)).await? {
+                    Health::Up => return Ok(()),
+                    Health::Lost(_) => return Err(Trouble::Failed(format!("{name}: {loss}"))),
+                    Health::Pending => {}
+                },
+            }
+        }
+    }
+
+    async fn stop(&self, crew: &Crew, intent: &Intent) -> Result<Outcome, LeadershipLost> {
+        self.note(crew, intent).await?;
+        let names = crew.names();
+        let (away, kept) = tokio::join!(self.destroy_all(&names), self.keep_cooldown(crew, intent.cooldown.as_ref()));
+        away?;
+        kept?;
+        self.remove(record::instance_key(&crew.service_name, &crew.instance.name)).await?;
+        self.remove(record::intent_key(&crew.service_name, &crew.instance.name)).await?;
+        self.await_rows_gone(&names).await?;
+        Ok(Outcome::Stopped)
+    }
+
+    /// Removes units and waits until their names can be used again.
+    async fn take_away(&self, names: &[&str]) -> Result<(), LeadershipLost> {
+        self.destroy_all(names).await?;
+        self.await_rows_gone(names).await
+    }
+
+    async fn destroy_all(&self, names: &[&str]) -> Result<(), LeadershipLost> {
+        for name in names {
+            self.destroy(name).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes a unit, until fleet answers that it does not know it.
+    async fn destroy(&self, name: &str) -> Result<(), LeadershipLost> {
+        let mut patience = self.patience("removing a unit from fleet");
+        loop {
+            self.leading()?;
+            let gone = match self.call(self.fleet.destroy(name)).await {
+                Ok(()) => self.call(self.fleet.unit(name)).await.map(|unit| unit.is_none()),
+                Err(error) => Err(error),
+            };
+            match gone {
+                Ok(true) => return Ok(()),
+                Ok(false) => sleep(GONE_POLL).await,
+                Err(error) => patience.wait(&error).await,
+            }
+        }
+    }
+
+    /// Waits until systemd has let the units go: fleet starts no unit whose old row is still there.
+    async fn await_rows_gone(&self, names: &[&str]) -> Result<(), LeadershipLost> {
+        let _waiting = self.wait_for_fleet();
+        let began = Instant::now();
+        let mut seen = began;
+        while !names.is_empty() {
+            let inventory = self.inventory_after(seen).await;
+            self.leading()?;
+            seen = inventory.asked_at;
+            let Some(unit) = names.iter().find(|name| inventory.has(name)) else { break };
+            if began.elapsed() > ROW_TIME_MAX {
+                tracing::warn!(unit, "fleet still reports a removed unit; its number is free again");
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn mend(&self, unit: &PlannedUnit) -> Result<Outcome, LeadershipLost> {
+        match self.try_mend(unit).await {
+            Err(Trouble::Leadership) => return Err(LeadershipLost),
+            Err(Trouble::Failed(error)) => tracing::warn!(unit = unit.name, error, "an attached unit stays down"),
+            Err(Trouble::Taken) => tracing::warn!(unit = unit.name, "somebody else's unit has the name"),
+            Ok(()) => {}
+        }
+        Ok(Outcome::Mended)
+    }
+
+    async fn try_mend(&self, unit: &PlannedUnit) -> Result<(), Trouble> {
+        let health = self.ask("asking fleet", || health_of(&self.fleet, &unit.name)).await?;
+        match health {
+            Health::Up | Health::Pending => return Ok(()),
+            Health::Lost(Loss::NotLaunched) => {}
+            Health::Lost(_) => {
+                self.take_away(&[&unit.name]).await?;
+                self.submit(unit).await?;
+            }
+        }
+        self.launch(&unit.name).await
+    }
+}

@@ -1,0 +1,192 @@
+//! What every action needs: the adapters, the latest inventory, the lease, and patience.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, sleep};
+
+use super::inventory::Inventory;
+use crate::clock::Clock;
+use crate::fleet::Fleet;
+use crate::store::{Lock, Store};
+
+/// How many calls to fleet may be under way: a real fleetd serves one unit in some 7 ms, more at once gain nothing.
+const FLEET_CALLS_MAX: usize = 32;
+/// The first pause after a failed call to etcd or fleet; it doubles with each failure.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The longest pause. fleet can be away for minutes, and should not wait long for us when it is back.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Why an action was given up: another Dynamite may lead by now, and nothing more may be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct LeadershipLost;
+
+/// What every action needs.
+pub(crate) struct Context<S, F, C> {
+    pub(crate) store: S,
+    pub(crate) fleet: F,
+    pub(crate) clock: C,
+    pub(crate) lock: Lock,
+    /// Until when nobody else can lead.
+    lease_end: Mutex<Instant>,
+    rng: Mutex<fastrand::Rng>,
+    inventory: watch::Sender<Arc<Inventory>>,
+    /// How many actions wait for something to happen in fleet.
+    waiting: AtomicUsize,
+    calls: Semaphore,
+}
+
+/// Counts an action as waiting for fleet for as long as it lives.
+pub(crate) struct Waiting<'c>(&'c AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
+    pub(crate) fn new(store: S, fleet: F, clock: C, lock: Lock, lease_end: Instant, rng: fastrand::Rng) -> Self {
+        Self {
+            store,
+            fleet,
+            clock,
+            lock,
+            lease_end: Mutex::new(lease_end),
+            rng: Mutex::new(rng),
+            inventory: watch::Sender::new(Arc::new(Inventory::empty())),
+            waiting: AtomicUsize::new(0),
+            calls: Semaphore::new(FLEET_CALLS_MAX),
+        }
+    }
+
+    /// Whether this process may still write: its lease has not run out.
+    pub(crate) fn leading(&self) -> Result<(), LeadershipLost> {
+        let end = *self.lease_end.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if Instant::now() < end { Ok(()) } else { Err(LeadershipLost) }
+    }
+
+    /// The lease was prolonged by a request sent at `asked_at`.
+    pub(crate) fn prolong(&self, asked_at: Instant) {
+        *self.lease_end.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = asked_at + self.lock.ttl;
+    }
+
+    /// The latest look at fleet.
+    pub(crate) fn inventory(&self) -> Arc<Inventory> {
+        self.inventory.borrow().clone()
+    }
+
+    pub(crate) fn set_inventory(&self, inventory: Inventory) {
+        self.inventory.send_replace(Arc::new(inventory));
+    }
+
+    /// Whether any action waits for fleet, so that looking more often is worth it.
+    pub(crate) fn anyone_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    pub(crate) fn wait_for_fleet(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waiting(&self.waiting)
+    }
+
+    /// The first inventory that was asked for after `time`.
+    pub(crate) async fn inventory_after(&self, time: Instant) -> Arc<Inventory> {
+        let mut receiver = self.inventory.subscribe();
+        // The sender lives in `self`, so waiting cannot fail.
+        let found = receiver.wait_for(|inventory| inventory.asked_at > time).await.map(|found| found.clone());
+        found.unwrap_or_else(|_| self.inventory())
+    }
+
+    /// Calls fleet when there is a place.
+    pub(crate) async fn call<T>(&self, call: impl Future<Output = T>) -> T {
+        let _place = self.calls.acquire().await;
+        call.await
+    }
+
+    /// A growing pause for repeated attempts.
+    pub(crate) fn patience(&self, what: &'static str) -> Patience {
+        let seed = self.rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fork();
+        Patience { what, failures: 0, rng: seed }
+    }
+
+    /// Repeats a call to etcd until it succeeds or the lease has run out.
+    pub(crate) async fn persist<T, Call>(
+        &self,
+        what: &'static str,
+        mut call: impl FnMut() -> Call,
+    ) -> Result<T, LeadershipLost>
+    where
+        Call: Future<Output = Result<T, crate::store::Error>>,
+    {
+        let mut patience = self.patience(what);
+        loop {
+            self.leading()?;
+            match call().await {
+                Ok(done) => {
+                    patience.succeeded();
+                    return Ok(done);
+                }
+                Err(error) => patience.wait(&error).await,
+            }
+        }
+    }
+
+    /// Writes a key, until it is written.
+    pub(crate) async fn put(&self, key: &str, value: &str) -> Result<(), LeadershipLost> {
+        self.persist("writing to etcd", || self.store.put(key, value)).await.map(drop)
+    }
+
+    /// Removes a key, until it is gone.
+    pub(crate) async fn remove(&self, key: String) -> Result<(), LeadershipLost> {
+        let keys = [key];
+        self.persist("removing a key from etcd", || self.store.delete(&keys)).await
+    }
+}
+
+/// Pauses between attempts, doubling from 50 ms to 5 s with a quarter of jitter, and words for the log: one line when an
+/// attempt first fails, one a minute while it goes on, and one when it succeeds again.
+pub(crate) struct Patience {
+    what: &'static str,
+    failures: u32,
+    rng: fastrand::Rng,
+}
+
+impl Patience {
+    /// Waits after a failure.
+    pub(crate) async fn wait(&mut self, error: &(impl std::error::Error + 'static)) {
+        let pause = PAUSE_MIN.saturating_mul(1 << self.failures.min(10)).min(PAUSE_MAX);
+        let lines_between = if pause == PAUSE_MAX { 12 } else { u32::MAX };
+        if self.failures == 0 || self.failures.is_multiple_of(lines_between) {
+            tracing::warn!(error = %Chain(error), attempt = self.failures + 1, "{} failed; trying again", self.what);
+        }
+        self.failures = self.failures.saturating_add(1);
+        sleep(pause.mul_f64(1.0 - 0.25 * self.rng.f64())).await;
+    }
+
+    /// Says that it works again, if it did not.
+    pub(crate) fn succeeded(&self) {
+        if self.failures > 0 {
+            tracing::info!(attempts = self.failures + 1, "{} works again", self.what);
+        }
+    }
+}
+
+/// An error with all its causes, for the log.
+pub struct Chain<'e>(pub &'e (dyn std::error::Error + 'static));
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! What fleet knows, as of the last look: fleet has no watch, so it is asked again and again.
+
+use std::collections::HashMap;
+
+use tokio::time::Instant;
+
+use crate::fleet::{DesiredState, Error, Fleet, Unit, UnitState};
+use crate::scaling::Loss;
+
+/// What is known of one unit.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    /// `None` when only a row of systemd is left of it.
+    unit: Option<(Option<DesiredState>, Option<DesiredState>)>,
+    row: Option<Row>,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    load: String,
+    active: String,
+    sub: String,
+}
+
+/// How a unit of ours that should run is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// Launched, and active in systemd. A one-shot that remains after its exit is active too.
+    Up,
+    /// On its way, or fleet cannot say at the moment.
+    Pending,
+    /// Nobody brings it up by himself any more.
+    Lost(Loss),
+}
+
+/// Every unit that fleet knows.
+#[derive(Debug)]
+pub(crate) struct Inventory {
+    /// When the look began: nothing that happened later is certain to be in it.
+    pub(crate) asked_at: Instant,
+    seen: HashMap<String, Seen>,
+}
+
+impl Inventory {
+    /// An inventory from before the first look.
+    pub(crate) fn empty() -> Self {
+        Self { asked_at: Instant::now(), seen: HashMap::new() }
+    }
+
+    /// Asks fleet for everything.
+    pub(crate) async fn look<F: Fleet>(fleet: &F) -> Result<Self, Error> {
+        let asked_at = Instant::now();
+        let (units, states) = (fleet.units().await?, fleet.states().await?);
+        let mut seen: HashMap<String, Seen> = HashMap::with_capacity(units.len());
+        for unit in units {
+            seen.entry(unit.name).or_default().unit = Some((unit.desired, unit.current));
+        }
+        for state in states {
+            let row = Row { load: state.load, active: state.active, sub: state.sub };
+            let known = seen.entry(state.name).or_default();
+            // A unit on several machines is as well as the best of them.
+            if known.row.as_ref().is_none_or(|present| present.active != "active") {
+                known.row = Some(row);
+            }
+        }
+        Ok(Self { asked_at, seen })
+    }
+
+    /// Whether the name is in use: by a unit, or by a process that systemd has not let go yet.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.seen.contains_key(name)
+    }
+
+    /// How a unit is doing that should run.
+    pub(crate) fn health(&self, name: &str) -> Health {
+        self.seen.get(name).map_or(Health::Lost(Loss::Vanished), Seen::health)
+    }
+
+    /// Whether systemd on some machine knows the unit.
+    pub(crate) fn is_scheduled(&self, name: &str) -> bool {
+        self.seen.get(name).is_some_and(|seen| seen.row.is_some())
+    }
+
+    /// How many units there are.
+    pub(crate) fn len(&self) -> usize {
+        self.seen.len()
+    }
+}
+
+impl Seen {
+    fn health(&self) -> Health {
+        let Some((desired, current)) = self.unit else { return Health::Lost(Loss::Vanished) };
+        if desired != Some(DesiredState::Launched) {
+            return Health::Lost(Loss::NotLaunched);
+        }
+        let Some(row) = &self.row else { return Health::Pending };
+        let broken = ["bad-setting", "error", "masked", "not-found"].contains(&&*row.load);
+        if row.active == "failed" || broken {
+            return Health::Lost(Loss::Failed(format!("{} {} {}", row.load, row.active, row.sub)));
+        }
+        // fleet says launched as soon as it told systemd to start the unit; only systemd knows whether it runs.
+        match (current == Some(DesiredState::Launched), &*row.active) {
+            (true, "active") => Health::Up,
+            (true, "inactive") => Health::Lost(Loss::Ended),
+            _ => Health::Pending,
+        }
+    }
+}
+
+/// How one unit is doing, asked of fleet directly: a listing may leave a unit out.
+pub(crate) async fn health_of<F: Fleet>(fleet: &F, name: &str) -> Result<Health, Error> {
+    let Some(Unit { desired, current, .. }) = fleet.unit(name).await? else {
+        return Ok(Health::Lost(Loss::Vanished));
+    };
+    let rows = fleet.state(name).await?;
+    let best = rows.iter().find(|row| row.active == "active").or(rows.first());
+    let row = best.map(|UnitState { load, active, sub, .. }| Row {
+        load: load.clone(),
+        active: active.clone(),
+        sub: sub.clone(),
+    });
+    Ok(Seen { unit: Some((desired, current)), row }.health())
+}
