@@ -2,6 +2,8 @@
 
 pub mod clock;
 pub mod config;
+pub mod embedded;
 pub mod fleet;
 pub mod scaling;
 pub mod store;
+pub mod tls;
