@@ -2,8 +2,10 @@
 
 pub mod clock;
 pub mod config;
+pub mod embedded;
 pub mod fleet;
 pub mod metrics;
 pub mod record;
 pub mod scaling;
 pub mod store;
+pub mod tls;

@@ -1,1 +1,15 @@
-//! Unit files.
+//! Unit files: read as systemd reads them, and brought into the one form that fleet gives back unchanged.
+//!
+//! fleet stores a unit as text and parses that text again for every answer, and an unequal hash makes it replace
+//! (stop and start) the unit. So [`parse`] returns options that survive this round trip: trimmed, with
+//! continuations kept as backslash and newline, and without comments. Nothing here reads files or talks to fleet.
+
+mod name;
+mod parse;
+mod requirements;
+mod text;
+
+pub use name::{NAME_BYTES_MAX, NameError, check_name, check_usable_name, is_template};
+pub use parse::{Error, FILE_BYTES_MAX, Problem, parse, parse_bytes};
+pub use requirements::{OptionError, check_options, is_global, matches_glob, values};
+pub use text::{LINE_BYTES_MAX, hash, line_too_long, serialize};

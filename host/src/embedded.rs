@@ -1,0 +1,3 @@
+//! Servers that run inside the process, for a machine that has no cluster, and for tests and benchmarks.
+
+pub mod fleet;

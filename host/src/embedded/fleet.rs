@@ -1,0 +1,2 @@
+//! fleet's API v1.
+pub mod lexer;
