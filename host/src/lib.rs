@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod config;
 pub mod embedded;
+pub mod engine;
 pub mod fleet;
 pub mod metrics;
 pub mod record;

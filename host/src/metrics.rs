@@ -226,7 +226,8 @@ impl Metrics {
             Skipped::TooMany => self.counts.too_many += 1,
         }
         let prefix = if skipped == Skipped::TooMany { "" } else { prefix };
-        let first = self.reported.len() < REPORTED_MAX && self.reported.insert(format!("{skipped:?} {prefix}"));
+        let first =
+            self.reported.len() < REPORTED_MAX && self.reported.insert(format!("{skipped:?} {prefix}"));
         Some((skipped, first))
     }
 
@@ -239,12 +240,20 @@ impl Metrics {
         let prefix = path.prefix;
         let at = parse_timestamp(path.time).filter(|at| at.duration_since(now) <= AHEAD_MAX);
         let at = at.ok_or((Skipped::BadTime, prefix))?;
-        let id = self.series_of(topic, path.instance.unwrap_or_default(), at, now).ok_or((Skipped::TooMany, prefix))?;
+        let id = self
+            .series_of(topic, path.instance.unwrap_or_default(), at, now)
+            .ok_or((Skipped::TooMany, prefix))?;
         self.record(id, at, key, value, now).map_err(|skipped| (skipped, prefix))
     }
 
     /// The series of an instance, made if it is new; `None` when there are too many.
-    fn series_of(&mut self, topic: TopicId, instance: &str, at: Timestamp, now: Timestamp) -> Option<SeriesId> {
+    fn series_of(
+        &mut self,
+        topic: TopicId,
+        instance: &str,
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Option<SeriesId> {
         let entry = &mut self.topics[topic.0 as usize];
         if let Some(&id) = entry.series.get(instance) {
             return Some(id);
@@ -257,13 +266,27 @@ impl Metrics {
         entry.series.insert(instance.into(), id);
         let windows = entry.fields.iter().map(|_| Window::new(entry.span)).collect();
         let handed_out = entry.fields.iter().map(|_| None).collect();
-        let series = Series { topic, instance: instance.into(), windows, handed_out, ledger: Ledger::default(), heard: at.min(now) };
+        let series = Series {
+            topic,
+            instance: instance.into(),
+            windows,
+            handed_out,
+            ledger: Ledger::default(),
+            heard: at.min(now),
+        };
         self.silence.push(Reverse((series.silent_at(entry.span), id)));
         self.series.insert(id, series);
         Some(id)
     }
 
-    fn record(&mut self, id: SeriesId, at: Timestamp, key: &str, value: &str, now: Timestamp) -> Result<(), Skipped> {
+    fn record(
+        &mut self,
+        id: SeriesId,
+        at: Timestamp,
+        key: &str,
+        value: &str,
+        now: Timestamp,
+    ) -> Result<(), Skipped> {
         let Some(series) = self.series.get_mut(&id) else { return Err(Skipped::Unwanted) };
         let topic = &self.topics[series.topic.0 as usize];
         let crowded = self.samples_held >= SAMPLES_MAX;
@@ -314,9 +337,11 @@ impl Metrics {
             for (field, window) in series.windows.iter().enumerate() {
                 let signal = Signal { topic: series.topic, field };
                 let before = fresh.len();
-                fresh.extend(
-                    window.since(series.handed_out[field]).map(|sample| Fresh { series: id, signal, sample }),
-                );
+                fresh.extend(window.since(series.handed_out[field]).map(|sample| Fresh {
+                    series: id,
+                    signal,
+                    sample,
+                }));
                 if fresh.len() > before {
                     series.handed_out[field] = fresh.last().map(|last: &Fresh| last.sample.at);
                 }
@@ -329,8 +354,8 @@ impl Metrics {
         fresh
     }
 
-    /// Drops the series that have been silent for their window and a day, and says which.
-    pub fn drop_silent(&mut self, now: Timestamp) -> Vec<SeriesId> {
+    /// Drops the series that have been silent for their window and a day, and says which, once for each of its signals.
+    pub fn drop_silent(&mut self, now: Timestamp) -> Vec<(Signal, SeriesId)> {
         let mut dropped = Vec::new();
         while let Some(&Reverse((due, id))) = self.silence.peek() {
             if due > now {
@@ -338,12 +363,14 @@ impl Metrics {
             }
             self.silence.pop();
             let Some(series) = self.series.get(&id) else { continue };
-            let due = series.silent_at(self.topics[series.topic.0 as usize].span);
+            let topic = series.topic;
+            let due = series.silent_at(self.topics[topic.0 as usize].span);
             if due > now {
                 self.silence.push(Reverse((due, id)));
             } else {
+                let fields = 0..self.topics[topic.0 as usize].fields.len();
+                dropped.extend(fields.map(|field| (Signal { topic, field }, id)));
                 self.drop_series(id);
-                dropped.push(id);
             }
         }
         dropped

@@ -3,7 +3,7 @@
 //! The keys and field names under `state`, `init` and `run` are those of the original Dynamite, so that a cluster which
 //! it left running is taken over; fields that are not known here are kept. Everything else has keys of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -86,15 +86,23 @@ impl Status {
 pub struct Intent {
     /// What.
     pub action: Action,
-    /// The instance's unit and those attached to it, each with the hash of its unit file, to tell our units from ones
-    /// that somebody else made under these names.
-    pub units: BTreeMap<String, String>,
+    /// The instance's unit and those attached to it, each with the hashes of the unit files that it may have been
+    /// submitted with, to tell our units from ones that somebody else made under these names.
+    pub units: BTreeMap<String, BTreeSet<String>>,
     /// Why, for people.
     #[serde(default)]
     pub reason: String,
     /// The cooldown that came with the decision, in case the process dies before it is written to its own key.
     #[serde(default)]
     pub cooldown: Option<CooldownRecord>,
+}
+
+impl Intent {
+    /// The same with the cooldown that came with the decision.
+    #[must_use]
+    pub fn with_cooldown(self, cooldown: Option<CooldownRecord>) -> Self {
+        Self { cooldown: cooldown.or(self.cooldown), ..self }
+    }
 }
 
 /// What is about to be done to an instance.
@@ -164,7 +172,8 @@ impl InstanceRecord {
     pub fn read(text: &str) -> Option<Self> {
         let json: Map<String, Value> = serde_json::from_str(text).ok()?;
         let nested = json.get("attached_services").and_then(Value::as_array);
-        let attached = nested.into_iter().flatten().filter_map(|unit| unit.get("name")?.as_str()).map(str::to_owned);
+        let attached =
+            nested.into_iter().flatten().filter_map(|unit| unit.get("name")?.as_str()).map(str::to_owned);
         Some(Self { attached: attached.collect(), json })
     }
 
@@ -243,8 +252,9 @@ impl Stored {
     #[must_use]
     pub fn cooldown(&self, service: &str, direction: Direction, policy: &str) -> Option<Cooldown> {
         let of_service = self.cooldowns.get(service)?;
-        let matching =
-            of_service.iter().filter(|record| record.direction == direction.as_str() && record.policy == policy);
+        let matching = of_service
+            .iter()
+            .filter(|record| record.direction == direction.as_str() && record.policy == policy);
         matching.map(CooldownRecord::cooldown).max_by_key(|cooldown| cooldown.fired_at)
     }
 
@@ -252,7 +262,8 @@ impl Stored {
     #[must_use]
     pub fn unit_options(&self, service: &str) -> Option<Vec<UnitOption>> {
         let nested = || {
-            let attached = self.templates.values().filter_map(|template| template.get("attached_services")?.as_array());
+            let attached =
+                self.templates.values().filter_map(|template| template.get("attached_services")?.as_array());
             attached.flatten().find(|template| template.get("name").and_then(Value::as_str) == Some(service))
         };
         let template = self.templates.get(service).or_else(nested)?;
@@ -263,7 +274,12 @@ impl Stored {
 
 /// The template of a service with the templates of what is attached to it, on top of what was `stored` before.
 #[must_use]
-pub fn template(config: &Config, service: &Service, stored: Option<&Value>, running: &[(u32, String)]) -> Value {
+pub fn template(
+    config: &Config,
+    service: &Service,
+    stored: Option<&Value>,
+    running: &[(u32, String)],
+) -> Value {
     let numbers: Vec<u32> = running.iter().map(|(number, _)| *number).collect();
     let attached: Vec<Value> = service
         .attached
@@ -271,12 +287,15 @@ pub fn template(config: &Config, service: &Service, stored: Option<&Value>, runn
         .filter_map(|name| config.services.get(name))
         .map(|attached| {
             let before = stored.and_then(|stored| stored.get("attached_services")?.as_array());
-            let before = before
-                .and_then(|list| list.iter().find(|value| value.get("name") == Some(&Value::from(&*attached.name))));
+            let before = before.and_then(|list| {
+                list.iter().find(|value| value.get("name") == Some(&Value::from(&*attached.name)))
+            });
             let mut value = template_of(attached, before);
             let units = numbers.iter().map(|number| attached.unit.unit_name(*number));
             let instances: Map<String, Value> = units
-                .map(|unit| (unit.clone(), json!({"name": unit, "state": "launched", "attached_services": []})))
+                .map(|unit| {
+                    (unit.clone(), json!({"name": unit, "state": "launched", "attached_services": []}))
+                })
                 .collect();
             value.insert("fleet_service_instances".to_owned(), instances.into());
             value.insert("attached_services".to_owned(), Value::Array(Vec::new()));
@@ -287,7 +306,8 @@ pub fn template(config: &Config, service: &Service, stored: Option<&Value>, runn
     if service.unit.is_template() {
         // As the original had it: as long as there may be instances, filled up with zeros.
         let mut used = numbers;
-        let length = service.bounds.max.map_or(used.len(), |max| used.len().max(max.min(USED_NUMBERS_MAX) as usize));
+        let length =
+            service.bounds.max.map_or(used.len(), |max| used.len().max(max.min(USED_NUMBERS_MAX) as usize));
         used.resize(length, 0);
         value.insert("used_port_numbers".to_owned(), used.into());
     }
@@ -339,7 +359,7 @@ mod tests {
     fn what_was_written_is_found_again() {
         let intent = Intent {
             action: Action::Start,
-            units: BTreeMap::from([("web@2.service".to_owned(), "ab".to_owned())]),
+            units: BTreeMap::from([("web@2.service".to_owned(), BTreeSet::from(["ab".to_owned()]))]),
             reason: "0 of 1 wanted".to_owned(),
             cooldown: Some(CooldownRecord {
                 direction: "up".to_owned(),
@@ -363,14 +383,22 @@ mod tests {
         assert_eq!(stored.intents["web"]["web@2.service"], intent);
         assert_eq!(stored.unreadable, [intent_key("web", "web@3.service")]);
         let cooldown = stored.cooldown("web", Direction::Up, "p").unwrap();
-        assert_eq!(cooldown.until, Timestamp::from_second(60).unwrap(), "a cooldown is in force from its intent on");
+        assert_eq!(
+            cooldown.until,
+            Timestamp::from_second(60).unwrap(),
+            "a cooldown is in force from its intent on"
+        );
         assert_eq!(stored.cooldown("web", Direction::Up, "another"), None);
     }
 
     #[test]
     fn fields_of_others_survive_a_relaunch() {
-        let record = InstanceRecord::read(r#"{"name": "a@1.service", "state": "loaded", "theirs": 1}"#).unwrap();
+        let record =
+            InstanceRecord::read(r#"{"name": "a@1.service", "state": "loaded", "theirs": 1}"#).unwrap();
         let again = record.relaunched("a@1.service", &[]);
-        assert_eq!(again.text(), r#"{"name":"a@1.service","state":"launched","theirs":1,"attached_services":[]}"#);
+        assert_eq!(
+            again.text(),
+            r#"{"name":"a@1.service","state":"launched","theirs":1,"attached_services":[]}"#
+        );
     }
 }

@@ -14,15 +14,15 @@ use super::context::{Chain, Context, LeadershipLost};
 use super::inventory::{Health, health_of};
 use crate::clock::Clock;
 use crate::fleet::{DesiredState, Error, Fleet, Unit, UnitOption, unit_file};
-use crate::record::{self, CooldownRecord, InstanceRecord, Intent};
-use crate::scaling::{Direction, Loss};
+use crate::record::{self, Action, CooldownRecord, InstanceRecord, Intent};
+use crate::scaling::{Direction, Loss, Reason};
 use crate::store::Store;
 
 /// How long a unit may take to reach a machine. fleet needs 2 to 7 s; one that no machine accepts waits for ever.
-const SCHEDULE_TIME_MAX: Duration = Duration::from_secs(120);
+const SCHEDULE_TIME_MAX: Duration = Duration::from_mins(2);
 /// How long systemd's row of a removed unit is waited for before its number is free anyway. fleet may unload one unit
 /// in 5 s, so that many removals take long.
-const ROW_TIME_MAX: Duration = Duration::from_secs(300);
+const ROW_TIME_MAX: Duration = Duration::from_mins(5);
 /// How often a removed unit is looked for until fleet answers 404; it usually does at once.
 const GONE_POLL: Duration = Duration::from_millis(100);
 
@@ -36,7 +36,8 @@ pub(crate) struct PlannedUnit {
 /// An instance with its attached units.
 #[derive(Clone, Debug)]
 pub(crate) struct Crew {
-    pub(crate) service: usize,
+    /// The place of the service on the board; `None` when it is not configured any more.
+    pub(crate) service: Option<usize>,
     pub(crate) service_name: Arc<str>,
     pub(crate) number: u32,
     pub(crate) instance: PlannedUnit,
@@ -53,9 +54,18 @@ impl Crew {
         self.units().map(|unit| &*unit.name).collect()
     }
 
-    /// The names of the units with the hashes of their unit files.
-    pub(crate) fn hashes(&self) -> BTreeMap<String, String> {
-        self.units().map(|unit| (unit.name.clone(), unit_file::hash(&unit.options))).collect()
+    /// What is about to be done to the crew, on top of what a former run wrote down.
+    pub(crate) fn intent(&self, action: Action, reason: &Reason, before: Option<&Intent>) -> Intent {
+        let mut intent =
+            Intent { action, units: BTreeMap::new(), reason: reason.to_string(), cooldown: None };
+        if let Some(before) = before {
+            intent.units.clone_from(&before.units);
+            intent.cooldown.clone_from(&before.cooldown);
+        }
+        for unit in self.units() {
+            intent.units.entry(unit.name.clone()).or_default().insert(unit_file::hash(&unit.options));
+        }
+        intent
     }
 }
 
@@ -75,12 +85,21 @@ pub(crate) enum Claim {
 /// Something to carry out.
 #[derive(Clone, Debug)]
 pub(crate) enum Job {
-    /// Bring an instance up.
-    Start { crew: Crew, claim: Claim, intent: Intent, record: Option<InstanceRecord> },
+    /// Bring an instance up, after a pause if former attempts failed.
+    Start { crew: Crew, claim: Claim, intent: Intent, record: Option<InstanceRecord>, after: Duration },
     /// Take an instance away.
     Stop { crew: Crew, intent: Intent },
     /// Bring one attached unit up again.
     Mend { crew: Crew, unit: PlannedUnit },
+}
+
+impl Job {
+    /// The instance that it is about.
+    pub(crate) fn crew(&self) -> &Crew {
+        match self {
+            Self::Start { crew, .. } | Self::Stop { crew, .. } | Self::Mend { crew, .. } => crew,
+        }
+    }
 }
 
 /// What came of it.
@@ -95,7 +114,7 @@ pub(crate) enum Outcome {
     /// The instance is gone.
     Stopped,
     /// The attached unit was looked after; if in vain, the next look will tell.
-    Mended,
+    Mended(String),
 }
 
 /// Why an instance did not come up.
@@ -115,7 +134,10 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
     /// Carries out a job.
     pub(crate) async fn carry_out(&self, job: &Job) -> Result<Outcome, LeadershipLost> {
         match job {
-            Job::Start { crew, claim, intent, record } => self.start(crew, claim, intent, record.as_ref()).await,
+            Job::Start { crew, claim, intent, record, after } => {
+                sleep(*after).await;
+                self.start(crew, claim, intent, record.as_ref()).await
+            }
             Job::Stop { crew, intent } => self.stop(crew, intent).await,
             Job::Mend { unit, .. } => self.mend(unit).await,
         }
@@ -172,9 +194,14 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
         self.put(&record::intent_key(&crew.service_name, &crew.instance.name), &text).await
     }
 
-    async fn keep_cooldown(&self, crew: &Crew, cooldown: Option<&CooldownRecord>) -> Result<(), LeadershipLost> {
+    async fn keep_cooldown(
+        &self,
+        crew: &Crew,
+        cooldown: Option<&CooldownRecord>,
+    ) -> Result<(), LeadershipLost> {
         let Some(cooldown) = cooldown else { return Ok(()) };
-        let direction = if cooldown.direction == Direction::Up.as_str() { Direction::Up } else { Direction::Down };
+        let direction =
+            if cooldown.direction == Direction::Up.as_str() { Direction::Up } else { Direction::Down };
         let text = serde_json::to_string(cooldown).unwrap_or_default();
         self.put(&record::cooldown_key(&crew.service_name, direction), &text).await
     }
@@ -219,7 +246,10 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
     ) -> Result<(), Trouble> {
         let is_ours = |unit: &Unit| match claim {
             Claim::New => false,
-            Claim::Intended => intent.units.get(&unit.name) == Some(&unit_file::hash(&unit.options)),
+            Claim::Intended => intent
+                .units
+                .get(&unit.name)
+                .is_some_and(|hashes| hashes.contains(&unit_file::hash(&unit.options))),
             Claim::Recorded | Claim::Lost => true,
         };
         let mut taken = false;
@@ -304,11 +334,13 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
                 Health::Pending => return Err(Trouble::Failed(format!("{name}: no machine took it"))),
                 // Right after the launch the row may still be that of a loaded unit.
                 Health::Lost(Loss::Ended) if !ended_before => ended_before = true,
-                Health::Lost(loss) => match self.ask("asking fleet", || health_of(&self.fleet, name)).await? {
-                    Health::Up => return Ok(()),
-                    Health::Lost(_) => return Err(Trouble::Failed(format!("{name}: {loss}"))),
-                    Health::Pending => {}
-                },
+                Health::Lost(loss) => {
+                    match self.ask("asking fleet", || health_of(&self.fleet, name)).await? {
+                        Health::Up => return Ok(()),
+                        Health::Lost(_) => return Err(Trouble::Failed(format!("{name}: {loss}"))),
+                        Health::Pending => {}
+                    }
+                }
             }
         }
     }
@@ -316,7 +348,8 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
     async fn stop(&self, crew: &Crew, intent: &Intent) -> Result<Outcome, LeadershipLost> {
         self.note(crew, intent).await?;
         let names = crew.names();
-        let (away, kept) = tokio::join!(self.destroy_all(&names), self.keep_cooldown(crew, intent.cooldown.as_ref()));
+        let (away, kept) =
+            tokio::join!(self.destroy_all(&names), self.keep_cooldown(crew, intent.cooldown.as_ref()));
         away?;
         kept?;
         self.remove(record::instance_key(&crew.service_name, &crew.instance.name)).await?;
@@ -376,11 +409,13 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
     async fn mend(&self, unit: &PlannedUnit) -> Result<Outcome, LeadershipLost> {
         match self.try_mend(unit).await {
             Err(Trouble::Leadership) => return Err(LeadershipLost),
-            Err(Trouble::Failed(error)) => tracing::warn!(unit = unit.name, error, "an attached unit stays down"),
+            Err(Trouble::Failed(error)) => {
+                tracing::warn!(unit = unit.name, error, "an attached unit stays down")
+            }
             Err(Trouble::Taken) => tracing::warn!(unit = unit.name, "somebody else's unit has the name"),
             Ok(()) => {}
         }
-        Ok(Outcome::Mended)
+        Ok(Outcome::Mended(unit.name.clone()))
     }
 
     async fn try_mend(&self, unit: &PlannedUnit) -> Result<(), Trouble> {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, sleep};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::inventory::Inventory;
 use crate::clock::Clock;
@@ -37,6 +37,7 @@ pub(crate) struct Context<S, F, C> {
     inventory: watch::Sender<Arc<Inventory>>,
     /// How many actions wait for something to happen in fleet.
     waiting: AtomicUsize,
+    someone_waits: Notify,
     calls: Semaphore,
 }
 
@@ -50,7 +51,14 @@ impl Drop for Waiting<'_> {
 }
 
 impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
-    pub(crate) fn new(store: S, fleet: F, clock: C, lock: Lock, lease_end: Instant, rng: fastrand::Rng) -> Self {
+    pub(crate) fn new(
+        store: S,
+        fleet: F,
+        clock: C,
+        lock: Lock,
+        lease_end: Instant,
+        rng: fastrand::Rng,
+    ) -> Self {
         Self {
             store,
             fleet,
@@ -60,6 +68,7 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
             rng: Mutex::new(rng),
             inventory: watch::Sender::new(Arc::new(Inventory::empty())),
             waiting: AtomicUsize::new(0),
+            someone_waits: Notify::new(),
             calls: Semaphore::new(FLEET_CALLS_MAX),
         }
     }
@@ -89,8 +98,16 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
+    /// Returns when an action may have begun to wait for fleet, and at `latest` at the latest.
+    pub(crate) async fn until_someone_waits(&self, latest: Instant) {
+        if timeout_at(latest, self.someone_waits.notified()).await.is_err() {
+            tracing::trace!("nobody waits for fleet");
+        }
+    }
+
     pub(crate) fn wait_for_fleet(&self) -> Waiting<'_> {
         self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.someone_waits.notify_one();
         Waiting(&self.waiting)
     }
 

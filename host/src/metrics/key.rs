@@ -53,10 +53,19 @@ mod tests {
 
     #[test]
     fn paths_have_three_or_four_parts() {
-        let parse = |key| parse("/metrics", key).map(|path| (path.service_type, path.instance, path.metric, path.time));
+        let parse = |key| {
+            parse("/metrics", key).map(|path| (path.service_type, path.instance, path.metric, path.time))
+        };
         assert_eq!(parse("/metrics/web/4f2a/cpu/5"), Some(("web", Some("4f2a"), "cpu", "5")));
         assert_eq!(parse("/metrics/web/cpu/5"), Some(("web", None, "cpu", "5")));
-        for key in ["/metrics/web/5", "/metrics/a/b/c/d/e", "/other/web/cpu/5", "/metricsweb/cpu/5/6", "/metrics", ""] {
+        for key in [
+            "/metrics/web/5",
+            "/metrics/a/b/c/d/e",
+            "/other/web/cpu/5",
+            "/metricsweb/cpu/5/6",
+            "/metrics",
+            "",
+        ] {
             assert_eq!(parse(key), None, "{key}");
         }
     }
@@ -73,7 +82,9 @@ mod tests {
             assert_eq!(parse_timestamp(text), expected, "{text}");
         }
         assert_eq!(parse_timestamp("2015-07-28T13:15:50Z"), parse_timestamp("1438089350"));
-        for text in ["", "yesterday", "-5", "1e9", "2015-07-28", "99999999999999999999", "9223372036854775807", "5 "] {
+        for text in
+            ["", "yesterday", "-5", "1e9", "2015-07-28", "99999999999999999999", "9223372036854775807", "5 "]
+        {
             assert_eq!(parse_timestamp(text), None, "{text}");
         }
     }

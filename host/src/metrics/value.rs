@@ -61,10 +61,15 @@ mod tests {
 
     #[test]
     fn a_field_is_found_by_its_literal_name_first_and_by_the_dots_else() {
-        check(r#"{"time_backend_response.p95": 250, "other": 1}"#, Some("time_backend_response.p95"), Some(250.0));
+        check(
+            r#"{"time_backend_response.p95": 250, "other": 1}"#,
+            Some("time_backend_response.p95"),
+            Some(250.0),
+        );
         check(r#"{"a": {"b": {"c": "3"}}}"#, Some("a.b.c"), Some(3.0));
         check(r#"{"a.b": 1, "a": {"b": 2}}"#, Some("a.b"), Some(1.0));
-        for text in ["{}", r#"{"a": 1}"#, r#"{"a": {"b": null}}"#, r#"{"a": {"b": [1]}}"#, "5", "", "{\"a\""] {
+        for text in ["{}", r#"{"a": 1}"#, r#"{"a": {"b": null}}"#, r#"{"a": {"b": [1]}}"#, "5", "", "{\"a\""]
+        {
             check(text, Some("a.b"), None);
         }
     }

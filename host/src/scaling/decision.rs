@@ -200,7 +200,9 @@ impl fmt::Display for Reason {
             Self::BackingOff { attempts, pause } => {
                 write!(f, "{attempts} failed attempts, next in {pause:#}")
             }
-            Self::GaveUp { attempts, error } => write!(f, "gave up after {attempts} failed attempts: {error}"),
+            Self::GaveUp { attempts, error } => {
+                write!(f, "gave up after {attempts} failed attempts: {error}")
+            }
         }
     }
 }
@@ -238,7 +240,12 @@ mod tests {
 
     #[test]
     fn decisions_read_as_words() {
-        check(Verb::Hold, None, Reason::AtMaximum { count: 2, max: 2 }, "apache: hold: 2 of 2 (max_instance)");
+        check(
+            Verb::Hold,
+            None,
+            Reason::AtMaximum { count: 2, max: 2 },
+            "apache: hold: 2 of 2 (max_instance)",
+        );
         check(
             Verb::Up,
             Some("apache@8080.service"),

@@ -37,7 +37,9 @@ impl Ports {
     /// The numbers in ascending order, up to the last one whose ports all exist.
     pub fn numbers(self) -> impl Iterator<Item = u32> {
         let step = self.per_instance.max(1);
-        (self.base..).step_by(step as usize).take_while(move |number| number.saturating_add(step - 1) <= NUMBER_MAX)
+        (self.base..)
+            .step_by(step as usize)
+            .take_while(move |number| number.saturating_add(step - 1) <= NUMBER_MAX)
     }
 }
 
@@ -156,7 +158,9 @@ impl<T> Roster<T> {
     /// The reason to hold.
     pub fn may_grow(&self) -> Result<(), Reason> {
         match self.bounds.max {
-            Some(max) if self.wanted.max(self.active) >= max => Err(Reason::AtMaximum { count: self.active, max }),
+            Some(max) if self.wanted.max(self.active) >= max => {
+                Err(Reason::AtMaximum { count: self.active, max })
+            }
             _ => Ok(()),
         }
     }
@@ -170,7 +174,8 @@ impl<T> Roster<T> {
             return Err(Reason::AtMinimum { count: self.active, min: self.bounds.min });
         }
         let named = number.filter(|number| self.seats.contains_key(number));
-        let highest = || self.iter().rev().find(|&(_, phase, _)| phase != Phase::Stopping).map(|(number, ..)| number);
+        let highest =
+            || self.iter().rev().find(|&(_, phase, _)| phase != Phase::Stopping).map(|(number, ..)| number);
         let Some(number) = named.or_else(highest) else {
             return Err(Reason::AtMinimum { count: self.active, min: self.bounds.min });
         };

@@ -178,20 +178,23 @@ mod tests {
         let second = |time: Timestamp| time.duration_since(at(0)).as_secs();
         samples
             .iter()
-            .map(|&(series, second_of, value)| match policy.step(series, Sample { at: at(second_of), value }) {
-                Outcome::Calm => CALM.to_owned(),
-                Outcome::CoolingDown(until) => format!("cooling until {}", second(until)),
-                Outcome::Waiting(since) => format!("waiting since {}", second(since)),
-                Outcome::Fired(since) => {
-                    policy.fired(&series, at(second_of));
-                    format!("fired since {}", second(since))
+            .map(|&(series, second_of, value)| {
+                match policy.step(series, Sample { at: at(second_of), value }) {
+                    Outcome::Calm => CALM.to_owned(),
+                    Outcome::CoolingDown(until) => format!("cooling until {}", second(until)),
+                    Outcome::Waiting(since) => format!("waiting since {}", second(since)),
+                    Outcome::Fired(since) => {
+                        policy.fired(&series, at(second_of));
+                        format!("fired since {}", second(since))
+                    }
                 }
             })
             .collect()
     }
 
     fn check(rule: Rule, table: &[(char, i64, f64, &str)]) {
-        let samples: Vec<_> = table.iter().map(|&(series, second, value, _)| (series, second, value)).collect();
+        let samples: Vec<_> =
+            table.iter().map(|&(series, second, value, _)| (series, second, value)).collect();
         let expected: Vec<_> = table.iter().map(|&(.., outcome)| outcome.to_owned()).collect();
         assert_eq!(run(rule, &samples), expected);
     }

@@ -39,7 +39,9 @@ impl Window {
         }
         self.samples.insert(place, sample);
         let oldest = self.oldest_wanted();
-        while self.samples.front().is_some_and(|first| Some(first.at) < oldest) || self.samples.len() > samples_max {
+        while self.samples.front().is_some_and(|first| Some(first.at) < oldest)
+            || self.samples.len() > samples_max
+        {
             self.samples.pop_front();
         }
         true

@@ -1,0 +1,239 @@
+//! Every service with its instances, and what is to be done about them. No I/O: jobs go out, outcomes come in.
+
+use std::collections::{BTreeSet, HashMap};
+
+use jiff::Timestamp;
+
+use super::act::{Job, Outcome};
+use super::inventory::{Health, Inventory};
+use super::post::Post;
+use crate::config::{Config, Role, Service};
+use crate::record::CooldownRecord;
+use crate::scaling::{Direction, Reason};
+
+/// What follows from an event.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// To be carried out, each on its own.
+    pub(crate) jobs: Vec<Job>,
+    /// Services whose template in etcd is out of date.
+    pub(crate) templates: BTreeSet<usize>,
+    /// Services that became degraded or recovered.
+    pub(crate) statuses: BTreeSet<usize>,
+}
+
+/// Every service.
+#[derive(Debug)]
+pub(crate) struct Board {
+    pub(super) posts: Vec<Post>,
+    pub(super) by_name: HashMap<String, usize>,
+    /// Services that have not had their minimum yet and are not hopeless either.
+    unsettled: BTreeSet<usize>,
+}
+
+impl Board {
+    /// Every scaled service of the configuration, with no instances.
+    pub(crate) fn new(config: &Config) -> Self {
+        let scaled: Vec<&Service> =
+            config.services.values().filter(|service| service.role == Role::Scaled).collect();
+        let by_name: HashMap<String, usize> =
+            scaled.iter().enumerate().map(|(index, service)| (service.name.clone(), index)).collect();
+        let mut posts: Vec<Post> =
+            scaled.iter().map(|service| Post::new(config, service, &by_name)).collect();
+        for index in 0..posts.len() {
+            for dependency in posts[index].depends_on.clone() {
+                posts[dependency].dependents.push(index);
+            }
+        }
+        let unsettled = (0..posts.len()).filter(|&index| !posts[index].ready).collect();
+        Self { posts, by_name, unsettled }
+    }
+
+    /// Whether every service has had its minimum, or cannot have it for now.
+    pub(crate) fn settled(&self) -> bool {
+        self.unsettled.is_empty()
+    }
+
+    /// Starts what is missing and stops what is too much.
+    pub(crate) fn plan(&mut self, index: usize, inventory: &Inventory, effects: &mut Effects) {
+        if let Some(&missing) =
+            self.posts[index].depends_on.iter().find(|&&dependency| !self.posts[dependency].ready)
+        {
+            let service = self.posts[missing].service.name.clone();
+            self.posts[index].hold(Reason::WaitingFor { service });
+            return;
+        }
+        let post = &mut self.posts[index];
+        for number in post.roster.surplus() {
+            let max = post.roster.wanted();
+            let reason = Reason::AboveMaximum { count: post.roster.count(), max };
+            effects.jobs.push(post.stop(index, number, &reason, None));
+        }
+        while post.roster.count() < post.roster.wanted() {
+            let Some(number) = post.free_number(inventory) else {
+                post.hold(Reason::NoFreeNumber);
+                break;
+            };
+            let reason = Reason::BelowWanted { count: post.roster.count(), wanted: post.roster.wanted() };
+            effects.jobs.push(post.start(index, number, &reason, None));
+        }
+        self.check_ready(index, inventory, effects);
+    }
+
+    /// Plans every service.
+    pub(crate) fn plan_all(&mut self, inventory: &Inventory, effects: &mut Effects) {
+        for index in 0..self.posts.len() {
+            self.plan(index, inventory, effects);
+        }
+    }
+
+    /// One instance more or less, as a policy decided, if nothing speaks against it.
+    ///
+    /// # Errors
+    /// The reason to hold.
+    pub(crate) fn scale(
+        &mut self,
+        index: usize,
+        direction: Direction,
+        number: Option<u32>,
+        inventory: &Inventory,
+    ) -> Result<u32, Reason> {
+        if let Some(&missing) =
+            self.posts[index].depends_on.iter().find(|&&dependency| !self.posts[dependency].ready)
+        {
+            return Err(Reason::WaitingFor { service: self.posts[missing].service.name.clone() });
+        }
+        let post = &self.posts[index];
+        match direction {
+            Direction::Up => {
+                post.roster.may_grow()?;
+                post.free_number(inventory).ok_or(Reason::NoFreeNumber)
+            }
+            Direction::Down => post.roster.may_shrink(number, |number| post.unit_name(number)),
+        }
+    }
+
+    /// Makes the decision that [`Board::scale`] allowed.
+    pub(crate) fn decide(
+        &mut self,
+        index: usize,
+        direction: Direction,
+        number: u32,
+        reason: &Reason,
+        cooldown: CooldownRecord,
+    ) -> Job {
+        let post = &mut self.posts[index];
+        post.failures = 0; // A new decision is a new chance.
+        match direction {
+            Direction::Up => {
+                post.roster.want(post.roster.wanted() + 1);
+                post.start(index, number, reason, Some(cooldown))
+            }
+            Direction::Down => {
+                post.roster.want(post.roster.wanted().saturating_sub(1));
+                post.stop(index, number, reason, Some(cooldown))
+            }
+        }
+    }
+
+    /// Takes in what came of a job.
+    pub(crate) fn finished(
+        &mut self,
+        job: &Job,
+        outcome: Outcome,
+        now: Timestamp,
+        inventory: &Inventory,
+        effects: &mut Effects,
+    ) {
+        let crew = job.crew();
+        let unit = &crew.instance.name;
+        let Some(index) = crew.service else {
+            tracing::info!(service = &*crew.service_name, unit, "removed what is not configured any more");
+            return;
+        };
+        let post = &mut self.posts[index];
+        let service = &*post.name.clone();
+        match outcome {
+            Outcome::Started => {
+                post.came_up(crew, now);
+                tracing::info!(service, unit, instances = post.roster.running(), "{service}: {unit} is up");
+                effects.templates.insert(index);
+            }
+            Outcome::Stopped => {
+                tracing::info!(service, unit, "{service}: {unit} is gone");
+                post.roster.remove(crew.number);
+                effects.templates.insert(index);
+            }
+            Outcome::Taken => {
+                tracing::warn!(
+                    service,
+                    unit,
+                    "{service}: {unit} is a unit of somebody else; its number is skipped"
+                );
+                post.roster.remove(crew.number);
+                post.taken.insert(crew.number);
+            }
+            Outcome::Failed(error) => {
+                post.roster.remove(crew.number);
+                if post.failed(&error, now) {
+                    effects.statuses.insert(index);
+                    self.give_up_waiting_for(index);
+                }
+                effects.templates.insert(index);
+            }
+            Outcome::Mended(unit) => {
+                if let Some(seat) = post.roster.get_mut(crew.number) {
+                    seat.mending.remove(&unit);
+                }
+            }
+        }
+        self.plan(index, inventory, effects);
+    }
+
+    /// Compares what fleet knows with what there should be: what was lost is replaced.
+    pub(crate) fn observe(&mut self, inventory: &Inventory, now: Timestamp, effects: &mut Effects) {
+        for (index, post) in self.posts.iter_mut().enumerate() {
+            post.taken.clear();
+            let numbers: Vec<u32> = post.running().collect();
+            for number in numbers {
+                match inventory.health(&post.unit_name(number)) {
+                    Health::Lost(loss) => {
+                        if let Some(job) = post.lost(index, number, loss, now) {
+                            effects.jobs.push(job);
+                        }
+                    }
+                    Health::Up | Health::Pending => {
+                        post.mend(index, number, inventory, effects);
+                    }
+                }
+            }
+            if post.recovered(now) {
+                tracing::info!(service = post.service.name, "{}: recovered", post.service.name);
+                effects.statuses.insert(index);
+            }
+        }
+    }
+
+    /// Notes that a service has its minimum, and lets those start that waited for it.
+    fn check_ready(&mut self, index: usize, inventory: &Inventory, effects: &mut Effects) {
+        let post = &mut self.posts[index];
+        if post.ready || post.roster.running() < post.roster.bounds().min as usize {
+            return;
+        }
+        post.ready = true;
+        self.unsettled.remove(&index);
+        for dependent in self.posts[index].dependents.clone() {
+            self.plan(dependent, inventory, effects);
+        }
+    }
+
+    /// A service that cannot come up for now, and those that wait for it, do not keep Dynamite from running.
+    fn give_up_waiting_for(&mut self, index: usize) {
+        let mut hopeless = vec![index];
+        while let Some(index) = hopeless.pop() {
+            if self.unsettled.remove(&index) {
+                hopeless.extend(&self.posts[index].dependents);
+            }
+        }
+    }
+}

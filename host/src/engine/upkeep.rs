@@ -1,0 +1,101 @@
+//! What is written besides the actions: templates and statuses; and samples that are deleted.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::main_loop::{Engine, Event, Reading};
+use crate::clock::Clock;
+use crate::fleet::Fleet;
+use crate::record::{self, Status};
+use crate::store::Store;
+
+/// How many keys are deleted in one go.
+const DELETE_KEYS_MAX: usize = 512;
+/// How long unneeded keys wait for others to be deleted with.
+const DELETE_PAUSE: Duration = Duration::from_secs(1);
+
+impl<S: Store, F: Fleet, C: Clock> Engine<'_, S, F, C> {
+    pub(super) fn write_template(&mut self, index: usize) {
+        let post = &self.board.posts[index];
+        let running: Vec<(u32, String)> =
+            post.running().map(|number| (number, post.service.unit.unit_name(number))).collect();
+        let template = record::template(self.config, &post.service, self.templates[index].as_ref(), &running);
+        if self.templates[index].as_ref() == Some(&template) {
+            return;
+        }
+        if let Some(again) = self.writing.get_mut(&index) {
+            *again = true;
+            return;
+        }
+        self.writing.insert(index, false);
+        let (key, text) = (record::template_key(&post.service.name), template.to_string());
+        self.templates[index] = Some(template);
+        let context = self.context;
+        self.pending.push(Box::pin(async move {
+            context.put(&key, &text).await?;
+            Ok(Event::TemplateWritten(index))
+        }));
+    }
+
+    pub(super) fn write_service_status(&mut self, index: usize) {
+        let post = &self.board.posts[index];
+        let key = record::service_status_key(&post.service.name);
+        let text = post.degraded.as_ref().map(|error| {
+            let now = self.context.clock.now().to_string();
+            serde_json::json!({"status": "degraded", "error": error, "since": now}).to_string()
+        });
+        self.write(key, text);
+    }
+
+    /// Writes or removes a key that nothing waits for.
+    fn write(&mut self, key: String, text: Option<String>) {
+        let context = self.context;
+        self.pending.push(Box::pin(async move {
+            match text {
+                Some(text) => context.put(&key, &text).await?,
+                None => context.remove(key).await?,
+            }
+            Ok(Event::Done)
+        }));
+    }
+
+    /// Sees to it that samples which nobody needs any more are deleted, many at a time.
+    pub(super) fn clean_up(&mut self) {
+        if self.cleaning || matches!(self.reading, Reading::Registrations | Reading::Backlog) {
+            return;
+        }
+        for (signal, series) in self.metrics.drop_silent(self.context.clock.now()) {
+            self.policies.forget(signal, series);
+        }
+        let pause = match self.metrics.unneeded() {
+            0 => return,
+            few if few < DELETE_KEYS_MAX => DELETE_PAUSE,
+            _ => Duration::ZERO,
+        };
+        self.cleaning = true;
+        self.pending.push(Box::pin(async move {
+            sleep(pause).await;
+            Ok(Event::CleanUpDue)
+        }));
+    }
+
+    pub(super) fn delete_unneeded(&mut self) {
+        let keys = self.metrics.take_unneeded(DELETE_KEYS_MAX);
+        let context = self.context;
+        self.pending.push(Box::pin(async move {
+            context.persist("deleting samples", || context.store.delete(&keys)).await?;
+            Ok(Event::Deleted)
+        }));
+    }
+
+    /// Says that it runs, when it does.
+    pub(super) fn note_status(&mut self) {
+        if self.status == Status::Running || !self.board.settled() {
+            return;
+        }
+        self.status = Status::Running;
+        tracing::info!(status = self.status.as_str(), "every service that can be up is up");
+        self.write(record::STATUS.to_owned(), Some(self.status.as_str().to_owned()));
+    }
+}
