@@ -14,6 +14,8 @@ mod policies;
 mod post;
 mod recover;
 mod registrations;
+#[cfg(test)]
+mod sim;
 mod upkeep;
 
 use std::future::Future;
@@ -33,7 +35,11 @@ use crate::store::{Lock, Store};
 
 /// How many batches of changes may wait for the loop, from each path. A batch is some hundred changes.
 const BATCHES_MAX: usize = 16;
+/// How long a shutdown may take to give the lease back.
+const UNLOCK_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// What the engine runs on.
+#[derive(Debug)]
 pub struct Parts<S, F, C> {
     /// etcd.
     pub store: S,
@@ -46,12 +52,12 @@ pub struct Parts<S, F, C> {
 }
 
 /// Why the engine ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// It was told to.
     Shutdown,
-    /// Its lease ran out, or somebody else leads.
-    LeadershipLost,
+    /// Its lease ran out, or somebody else leads. The records of its instances, by key, in case etcd lost them.
+    LeadershipLost(Vec<(String, String)>),
 }
 
 /// Runs the services of `config` until `shutdown` is ready. `lock` was taken by a request sent at `locked_at`.
@@ -61,37 +67,39 @@ pub async fn run<S: Store, F: Fleet, C: Clock>(
     stored: &Stored,
     (lock, locked_at): (Lock, Instant),
     shutdown: impl Future<Output = ()>,
-) -> Ended {
-    let lease_end = locked_at + lock.ttl;
-    let context = Context::new(parts.store, parts.fleet, parts.clock, lock, lease_end, parts.rng);
+) -> (Parts<S, F, C>, Ended) {
+    let context = Context::new(parts, lock, locked_at);
+    let mut engine = Engine::new(&context, config, stored);
     let ended = tokio::select! {
-        () = shutdown => Ended::Shutdown,
-        LeadershipLost = serve(&context, config, stored) => Ended::LeadershipLost,
-        LeadershipLost = keep_lease(&context) => Ended::LeadershipLost,
+        () = shutdown => None,
+        LeadershipLost = serve(&context, config, stored, &mut engine) => Some(engine.records()),
+        LeadershipLost = keep_lease(&context) => Some(engine.records()),
     };
-    if ended == Ended::Shutdown {
-        let unlocked = tokio::time::timeout(UNLOCK_TIME_MAX, context.store.unlock(&context.lock)).await;
-        if !matches!(unlocked, Ok(Ok(()))) {
-            tracing::warn!("the lease could not be given back; another Dynamite waits until it runs out");
-        }
+    drop(engine);
+    if let Some(records) = ended {
+        return (context.parts, Ended::LeadershipLost(records));
     }
-    ended
+    unlock(&context).await;
+    (context.parts, Ended::Shutdown)
 }
 
-/// How long a shutdown may take to give the lease back.
-const UNLOCK_TIME_MAX: Duration = Duration::from_secs(1);
+async fn unlock<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C>) {
+    let unlocked = tokio::time::timeout(UNLOCK_TIME_MAX, context.parts.store.unlock(&context.lock)).await;
+    if !matches!(unlocked, Ok(Ok(()))) {
+        tracing::warn!("the lease could not be given back; another Dynamite waits until it runs out");
+    }
+}
 
 /// Prolongs the lease three times in its life, until it is lost.
 async fn keep_lease<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C>) -> LeadershipLost {
-    let mut patience = context.patience("prolonging the lease");
     loop {
         sleep(context.lock.ttl / 3).await;
+        let mut patience = context.patience("prolonging the lease");
         loop {
             let asked_at = Instant::now();
-            match context.store.renew(&context.lock).await {
+            match context.parts.store.renew(&context.lock).await {
                 Ok(true) => {
                     patience.succeeded();
-                    patience = context.patience("prolonging the lease");
                     context.prolong(asked_at);
                     break;
                 }
@@ -99,7 +107,6 @@ async fn keep_lease<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C>) ->
                 Err(error) => patience.wait(&error).await,
             }
             if context.leading().is_err() {
-                // Nothing is written any more; whether the lease is still ours, only etcd can tell.
                 tracing::warn!("the lease ran out while etcd did not answer");
                 return LeadershipLost;
             }
@@ -107,24 +114,24 @@ async fn keep_lease<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C>) ->
     }
 }
 
+/// Follows etcd and loops. The followers end with their receivers, which the loop holds: only the loop ends it.
 async fn serve<S: Store, F: Fleet, C: Clock>(
     context: &Context<S, F, C>,
     config: &Config,
     stored: &Stored,
+    engine: &mut Engine<'_, S, F, C>,
 ) -> LeadershipLost {
     let (registrations, registration_batches) = mpsc::channel(BATCHES_MAX);
     let (metrics, metric_batches) = mpsc::channel(BATCHES_MAX);
-    let metrics_base = config.etcd.metrics_base.clone();
-    let application_base = config.etcd.application_base.clone();
+    let store = &context.parts.store;
+    let followers = async {
+        tokio::join!(
+            store.follow(&config.etcd.application_base, registrations),
+            store.follow(&config.etcd.metrics_base, metrics),
+        )
+    };
     tokio::select! {
-        Err(lost) = Engine::start(context, config, stored, registration_batches, metric_batches) => lost,
-        () = context.store.follow(&metrics_base, metrics) => unreachable_end(),
-        () = context.store.follow(&application_base, registrations) => unreachable_end(),
+        Err(lost) = engine.run(stored, registration_batches, metric_batches) => lost,
+        _ = followers => LeadershipLost,
     }
-}
-
-/// Followers end when their receiver is gone, and the receivers live as long as the loop.
-fn unreachable_end() -> LeadershipLost {
-    debug_assert!(false, "a follower ended before the loop");
-    LeadershipLost
 }

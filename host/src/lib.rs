@@ -4,7 +4,10 @@ pub mod clock;
 pub mod config;
 pub mod embedded;
 pub mod engine;
+#[cfg(test)]
+mod fakes;
 pub mod fleet;
+pub mod lead;
 pub mod metrics;
 pub mod record;
 pub mod scaling;

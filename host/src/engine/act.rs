@@ -212,7 +212,7 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
     }
 
     async fn read(&self, name: &str) -> Result<Option<Unit>, Trouble> {
-        self.ask("asking fleet", || self.fleet.unit(name)).await
+        self.ask("asking fleet", || self.parts.fleet.unit(name)).await
     }
 
     /// Repeats a question to fleet until it is answered.
@@ -264,7 +264,8 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
             return Err(Trouble::Taken);
         }
         if *claim == Claim::Lost {
-            let health = self.ask("asking fleet", || health_of(&self.fleet, &crew.instance.name)).await?;
+            let health =
+                self.ask("asking fleet", || health_of(&self.parts.fleet, &crew.instance.name)).await?;
             if matches!(health, Health::Lost(loss) if loss != Loss::NotLaunched) {
                 self.take_away(ours).await?;
                 found = vec![None; found.len()];
@@ -288,7 +289,7 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
         let mut patience = self.patience("submitting a unit to fleet");
         loop {
             self.leading()?;
-            match self.call(self.fleet.submit(&unit.name, &unit.options)).await {
+            match self.call(self.parts.fleet.submit(&unit.name, &unit.options)).await {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_transient() => patience.wait(&error).await,
                 Err(error) => return Err(Trouble::Failed(Chain(&error).to_string())),
@@ -305,7 +306,7 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
         let mut patience = self.patience("launching a unit");
         loop {
             self.leading()?;
-            match self.call(self.fleet.set_desired(name, DesiredState::Launched)).await {
+            match self.call(self.parts.fleet.set_desired(name, DesiredState::Launched)).await {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_transient() => patience.wait(&error).await,
                 Err(error) => return Err(Trouble::Failed(Chain(&error).to_string())),
@@ -335,7 +336,7 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
                 // Right after the launch the row may still be that of a loaded unit.
                 Health::Lost(Loss::Ended) if !ended_before => ended_before = true,
                 Health::Lost(loss) => {
-                    match self.ask("asking fleet", || health_of(&self.fleet, name)).await? {
+                    match self.ask("asking fleet", || health_of(&self.parts.fleet, name)).await? {
                         Health::Up => return Ok(()),
                         Health::Lost(_) => return Err(Trouble::Failed(format!("{name}: {loss}"))),
                         Health::Pending => {}
@@ -376,8 +377,8 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
         let mut patience = self.patience("removing a unit from fleet");
         loop {
             self.leading()?;
-            let gone = match self.call(self.fleet.destroy(name)).await {
-                Ok(()) => self.call(self.fleet.unit(name)).await.map(|unit| unit.is_none()),
+            let gone = match self.call(self.parts.fleet.destroy(name)).await {
+                Ok(()) => self.call(self.parts.fleet.unit(name)).await.map(|unit| unit.is_none()),
                 Err(error) => Err(error),
             };
             match gone {
@@ -410,7 +411,7 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
         match self.try_mend(unit).await {
             Err(Trouble::Leadership) => return Err(LeadershipLost),
             Err(Trouble::Failed(error)) => {
-                tracing::warn!(unit = unit.name, error, "an attached unit stays down")
+                tracing::warn!(unit = unit.name, error, "an attached unit stays down");
             }
             Err(Trouble::Taken) => tracing::warn!(unit = unit.name, "somebody else's unit has the name"),
             Ok(()) => {}
@@ -419,7 +420,7 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
     }
 
     async fn try_mend(&self, unit: &PlannedUnit) -> Result<(), Trouble> {
-        let health = self.ask("asking fleet", || health_of(&self.fleet, &unit.name)).await?;
+        let health = self.ask("asking fleet", || health_of(&self.parts.fleet, &unit.name)).await?;
         match health {
             Health::Up | Health::Pending => return Ok(()),
             Health::Lost(Loss::NotLaunched) => {}

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
+use super::Parts;
 use super::inventory::Inventory;
 use crate::clock::Clock;
 use crate::fleet::Fleet;
@@ -27,9 +28,7 @@ pub(crate) struct LeadershipLost;
 
 /// What every action needs.
 pub(crate) struct Context<S, F, C> {
-    pub(crate) store: S,
-    pub(crate) fleet: F,
-    pub(crate) clock: C,
+    pub(crate) parts: Parts<S, F, C>,
     pub(crate) lock: Lock,
     /// Until when nobody else can lead.
     lease_end: Mutex<Instant>,
@@ -51,20 +50,13 @@ impl Drop for Waiting<'_> {
 }
 
 impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
-    pub(crate) fn new(
-        store: S,
-        fleet: F,
-        clock: C,
-        lock: Lock,
-        lease_end: Instant,
-        rng: fastrand::Rng,
-    ) -> Self {
+    /// `lock` was taken by a request sent at `locked_at`.
+    pub(crate) fn new(mut parts: Parts<S, F, C>, lock: Lock, locked_at: Instant) -> Self {
+        let rng = parts.rng.fork();
         Self {
-            store,
-            fleet,
-            clock,
+            parts,
+            lease_end: Mutex::new(locked_at + lock.ttl),
             lock,
-            lease_end: Mutex::new(lease_end),
             rng: Mutex::new(rng),
             inventory: watch::Sender::new(Arc::new(Inventory::empty())),
             waiting: AtomicUsize::new(0),
@@ -155,13 +147,13 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
 
     /// Writes a key, until it is written.
     pub(crate) async fn put(&self, key: &str, value: &str) -> Result<(), LeadershipLost> {
-        self.persist("writing to etcd", || self.store.put(key, value)).await.map(drop)
+        self.persist("writing to etcd", || self.parts.store.put(key, value)).await.map(drop)
     }
 
     /// Removes a key, until it is gone.
     pub(crate) async fn remove(&self, key: String) -> Result<(), LeadershipLost> {
         let keys = [key];
-        self.persist("removing a key from etcd", || self.store.delete(&keys)).await
+        self.persist("removing a key from etcd", || self.parts.store.delete(&keys)).await
     }
 }
 

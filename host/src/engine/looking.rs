@@ -29,7 +29,7 @@ pub(super) fn next_pause(pause: Duration, took: Duration, busy: bool) -> Duratio
 pub(super) async fn look<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C>) -> Inventory {
     let mut patience = context.patience("looking at fleet");
     loop {
-        match Inventory::look(&context.fleet).await {
+        match Inventory::look(&context.parts.fleet).await {
             Ok(inventory) => {
                 patience.succeeded();
                 return inventory;

@@ -17,6 +17,7 @@ use super::context::{Context, LeadershipLost};
 use super::inventory::Inventory;
 use super::looking;
 use super::policies::{Mode, Policies, Shown};
+use super::post::Post;
 use super::registrations::Registrations;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -69,25 +70,19 @@ pub(super) struct Engine<'c, S, F, C> {
 }
 
 impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
-    /// Takes over what was stored, and loops.
-    pub(super) async fn start(
-        context: &'c Context<S, F, C>,
-        config: &'c Config,
-        stored: &Stored,
-        registrations: mpsc::Receiver<Vec<Change>>,
-        metrics: mpsc::Receiver<Vec<Change>>,
-    ) -> Result<Infallible, LeadershipLost> {
+    /// An engine that has done nothing yet.
+    pub(super) fn new(context: &'c Context<S, F, C>, config: &'c Config, stored: &Stored) -> Self {
         let board = Board::new(config);
-        let mut reader = Metrics::new(config);
-        let policies = Policies::new(config, &board, &mut reader, stored);
+        let mut metrics = Metrics::new(config);
+        let policies = Policies::new(config, &board, &mut metrics, stored);
         let templates =
             board.posts.iter().map(|post| stored.templates.get(&post.service.name).cloned()).collect();
         let fresh = stored.status.as_deref().is_none_or(|status| status == Status::Initializing.as_str());
-        let mut engine = Self {
+        Self {
             context,
             config,
             policies,
-            metrics: reader,
+            metrics,
             registrations: Registrations::new(config, &board),
             board,
             templates,
@@ -96,9 +91,23 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
             status: if fresh { Status::Initializing } else { Status::Recovering },
             reading: Reading::Registrations,
             cleaning: false,
-        };
-        engine.take_over(stored).await?;
-        engine.run(registrations, metrics).await
+        }
+    }
+
+    /// Takes over what was stored, and loops until the leadership is lost.
+    pub(super) async fn run(
+        &mut self,
+        stored: &Stored,
+        registrations: mpsc::Receiver<Vec<Change>>,
+        metrics: mpsc::Receiver<Vec<Change>>,
+    ) -> Result<Infallible, LeadershipLost> {
+        self.take_over(stored).await?;
+        self.serve(registrations, metrics).await
+    }
+
+    /// The records of the instances that there are, by key.
+    pub(super) fn records(&self) -> Vec<(String, String)> {
+        self.board.posts.iter().flat_map(Post::records).collect()
     }
 
     async fn take_over(&mut self, stored: &Stored) -> Result<(), LeadershipLost> {
@@ -139,7 +148,7 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
         Ok(())
     }
 
-    async fn run(
+    async fn serve(
         &mut self,
         mut registrations: mpsc::Receiver<Vec<Change>>,
         mut metrics: mpsc::Receiver<Vec<Change>>,
@@ -165,7 +174,7 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
         match event {
             Event::Finished(job, outcome) => {
                 let mut effects = Effects::default();
-                let (now, inventory) = (self.context.clock.now(), self.context.inventory());
+                let (now, inventory) = (self.context.parts.clock.now(), self.context.inventory());
                 self.board.finished(&job, outcome, now, &inventory, &mut effects);
                 self.apply(effects);
             }
@@ -185,7 +194,7 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
         self.context.set_inventory(inventory);
         let inventory = self.context.inventory();
         let mut effects = Effects::default();
-        self.board.observe(&inventory, self.context.clock.now(), &mut effects);
+        self.board.observe(&inventory, self.context.parts.clock.now(), &mut effects);
         self.apply(effects);
         *pause = looking::next_pause(*pause, took, self.context.anyone_waiting());
         self.pending.push(Box::pin(looking::look_after(self.context, *pause)));
@@ -201,11 +210,10 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
     }
 
     fn take_metrics(&mut self, changes: &[Change]) {
-        let now = self.context.clock.now();
+        let now = self.context.parts.clock.now();
         for change in changes {
             match change {
-                Change::SnapshotStart if self.reading == Reading::Live => self.reading = Reading::Again,
-                Change::SnapshotStart => {}
+                Change::SnapshotStart => self.snapshot_begins(),
                 Change::SnapshotEnd => self.snapshot_read(),
                 Change::Put { key, value } => {
                     if let Some((skipped, true)) = self.metrics.put(key, value, now) {
@@ -221,6 +229,12 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
         }
         if self.reading == Reading::Live {
             self.evaluate(Mode::Live);
+        }
+    }
+
+    fn snapshot_begins(&mut self) {
+        if self.reading == Reading::Live {
+            self.reading = Reading::Again;
         }
     }
 
@@ -247,7 +261,7 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
     fn evaluate(&mut self, mode: Mode) {
         let inventory = self.context.inventory();
         let mut jobs = Vec::new();
-        for fresh in self.metrics.fresh(self.context.clock.now(), mode == Mode::Live) {
+        for fresh in self.metrics.fresh(self.context.parts.clock.now(), mode == Mode::Live) {
             let Some((service_type, id)) = self.metrics.origin(fresh.series) else { continue };
             let owner = id.and_then(|id| self.registrations.owner(service_type, id));
             let shown = Shown { fresh: &fresh, id, owner, mode };

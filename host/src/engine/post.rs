@@ -11,7 +11,7 @@ use super::board::Effects;
 use super::inventory::{Health, Inventory};
 use crate::config::{Config, Service, UnitFile};
 use crate::fleet::UnitOption;
-use crate::record::{Action, CooldownRecord, InstanceRecord};
+use crate::record::{self, Action, CooldownRecord, InstanceRecord};
 use crate::scaling::{Decision, Loss, Phase, Reason, Roster, Verb};
 
 /// How many attempts to start an instance may fail in a row before the service is degraded.
@@ -210,6 +210,17 @@ impl Post {
             seat.record = Some(launched);
             seat.since = Some(now);
         }
+    }
+
+    /// The records of the instances that there are or shall be, by key.
+    pub(super) fn records(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        self.roster.iter().filter(|&(_, phase, _)| phase != Phase::Stopping).map(|(number, _, seat)| {
+            let crew = self.crew(0, number);
+            let names: Vec<String> = crew.attached.iter().map(|unit| unit.name.clone()).collect();
+            let record =
+                seat.record.clone().unwrap_or_else(|| InstanceRecord::launched(&crew.instance.name, &names));
+            (record::instance_key(&self.name, &crew.instance.name), record.text())
+        })
     }
 
     /// Whether a degraded service is well again; it is not degraded then any more.

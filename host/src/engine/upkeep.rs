@@ -42,7 +42,7 @@ impl<S: Store, F: Fleet, C: Clock> Engine<'_, S, F, C> {
         let post = &self.board.posts[index];
         let key = record::service_status_key(&post.service.name);
         let text = post.degraded.as_ref().map(|error| {
-            let now = self.context.clock.now().to_string();
+            let now = self.context.parts.clock.now().to_string();
             serde_json::json!({"status": "degraded", "error": error, "since": now}).to_string()
         });
         self.write(key, text);
@@ -65,7 +65,7 @@ impl<S: Store, F: Fleet, C: Clock> Engine<'_, S, F, C> {
         if self.cleaning || matches!(self.reading, Reading::Registrations | Reading::Backlog) {
             return;
         }
-        for (signal, series) in self.metrics.drop_silent(self.context.clock.now()) {
+        for (signal, series) in self.metrics.drop_silent(self.context.parts.clock.now()) {
             self.policies.forget(signal, series);
         }
         let pause = match self.metrics.unneeded() {
@@ -84,7 +84,7 @@ impl<S: Store, F: Fleet, C: Clock> Engine<'_, S, F, C> {
         let keys = self.metrics.take_unneeded(DELETE_KEYS_MAX);
         let context = self.context;
         self.pending.push(Box::pin(async move {
-            context.persist("deleting samples", || context.store.delete(&keys)).await?;
+            context.persist("deleting samples", || context.parts.store.delete(&keys)).await?;
             Ok(Event::Deleted)
         }));
     }

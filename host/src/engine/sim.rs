@@ -1,0 +1,255 @@
+//! The engine under a simulated etcd, fleet and time: killed at every call, against a second one, with calls that fail.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use jiff::SignedDuration;
+use serde_json::json;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use crate::clock::Clock;
+use crate::config::{Cleanup, Config, EtcdPaths, Role, ScalingPolicy, Service, UnitFile};
+use crate::engine::Parts;
+use crate::fakes::{Link, World, begin_life, is_dead};
+use crate::fleet::UnitOption;
+use crate::scaling::{Bounds, MetricName, Operator, Ports, Rule};
+use crate::{lead, record};
+
+const TTL: Duration = Duration::from_secs(5);
+const COOLDOWN: i64 = 20;
+
+fn service(name: &str, template: bool, role: Role) -> Service {
+    let unit = if template { format!("{name}@.service") } else { format!("{name}.service") };
+    let options =
+        vec![UnitOption { section: "Service".into(), name: "ExecStart".into(), value: format!("/{name}") }];
+    Service {
+        name: name.to_owned(),
+        service_type: format!("{name}_type"),
+        role,
+        unit: UnitFile { name: unit, path: "/units".into(), options },
+        bounds: Bounds { min: 1, max: Some(1) },
+        ports: Ports { base: 1, per_instance: 1 },
+        attached: Vec::new(),
+        depends_on: Vec::new(),
+        scale_up: None,
+        scale_down: None,
+    }
+}
+
+fn policy(name: &str, operator: Operator, threshold: f64) -> ScalingPolicy {
+    ScalingPolicy {
+        name: name.to_owned(),
+        service_type: "web_type".to_owned(),
+        metric: MetricName::new("cpu"),
+        aggregated: true,
+        threshold_unit: None,
+        rule: Rule {
+            operator,
+            threshold,
+            period: SignedDuration::ZERO,
+            cooldown: SignedDuration::from_secs(COOLDOWN),
+        },
+    }
+}
+
+/// `web`, 2 to 4 instances with `log` attached, after `db`, which is one unit.
+fn config() -> Config {
+    let web = Service {
+        bounds: Bounds { min: 2, max: Some(4) },
+        ports: Ports { base: 8080, per_instance: 2 },
+        attached: vec!["log".to_owned()],
+        depends_on: vec!["db".to_owned()],
+        scale_up: Some("hot".to_owned()),
+        scale_down: Some("cold".to_owned()),
+        ..service("web", true, Role::Scaled)
+    };
+    let services = [web, service("log", true, Role::Attached), service("db", false, Role::Scaled)];
+    let policies = [policy("hot", Operator::Greater, 90.0), policy("cold", Operator::Less, 10.0)];
+    let named = services.into_iter().map(|service| (service.name.clone(), service));
+    Config {
+        fleet_endpoint: None,
+        etcd: EtcdPaths {
+            application_base: "/services".to_owned(),
+            metrics_base: "/metrics".to_owned(),
+            cleanup: Cleanup::WhenUnneeded,
+        },
+        services: named.collect(),
+        policies: policies
+            .into_iter()
+            .map(|policy| (policy.name.clone(), policy))
+            .collect::<IndexMap<_, _>>(),
+        document: json!({"Dynamite": {}}),
+    }
+}
+
+/// A process: it leads, whenever it can, with this configuration.
+async fn process(world: &Arc<Mutex<World>>, holder: &str, mortal: bool, config: &Config) {
+    let link = Link::new(world, mortal);
+    let rng = fastrand::Rng::with_seed(7);
+    let parts = Parts { store: link.clone(), fleet: link.clone(), clock: link, rng };
+    let served: Result<(), ()> =
+        lead::serve(parts, holder, TTL, |_| Ok(config.clone()), std::future::pending()).await;
+    assert_eq!(served, Ok(()));
+}
+
+/// What happens to the services: hot from 20 s to 60 s, a unit lost and one crashed, cold from 100 s to 150 s.
+async fn weather(world: &Arc<Mutex<World>>) {
+    let link = Link::new(world, false);
+    let start = Instant::now();
+    for second in 0..150_u64 {
+        sleep_until(start + Duration::from_secs(second)).await;
+        let value = match second {
+            20..60 => "95.5",
+            100.. => "5",
+            _ => "50",
+        };
+        let mut world = world.lock().unwrap();
+        world.put(&format!("/metrics/web_type/cpu/{}", link.now()), value);
+        match second {
+            70 => world.lose("web@8080.service"),
+            75 => world.crash("log@8082.service"),
+            80 => world.crash("web@8082.service"),
+            85 => world.lose("db.service"),
+            _ => {}
+        }
+    }
+    sleep(Duration::from_secs(60)).await;
+}
+
+fn assert_sound(world: &Mutex<World>, context: &str) {
+    let world = world.lock().unwrap();
+    let launched = world.launched();
+    let mut recorded: Vec<String> = Vec::new();
+    for key in world.below("/_dynamite/run/service") {
+        let name = key.rsplit('/').next().unwrap();
+        if name != "fleet_service_template" {
+            let record = record::InstanceRecord::read(world.get(key).unwrap()).unwrap();
+            recorded.push(name.to_owned());
+            recorded.extend(record.attached);
+        }
+    }
+    recorded.sort();
+    let history = world.history.join("\n  ");
+    assert_eq!(launched, recorded, "every unit is recorded and runs, {context}\n  {history}");
+    assert_eq!(world.below("/_dynamite/intent"), [] as [&str; 0], "{context}");
+    assert_eq!(world.get(record::STATUS), Some("Running"), "{context}");
+    assert!(!history.contains("REPLACE") && !history.contains("8084"), "{context}\n  {history}");
+    let web = launched.iter().filter(|name| name.starts_with("web@")).count();
+    assert_eq!((web, launched.len()), (2, 5), "{context}: {launched:?}");
+    assert!(world.below("/metrics").len() <= 1, "samples are cleaned up");
+}
+
+/// How many instances of `web` were made because of load: two are there from the start, two are put back.
+fn grown(world: &Mutex<World>) -> u32 {
+    let world = world.lock().unwrap();
+    world.created.iter().filter(|(name, _)| name.starts_with("web@")).map(|(_, times)| times).sum::<u32>() - 4
+}
+
+/// One life that ends at a call, then another to the end.
+async fn two_lives(dies_at: Option<u64>, failures: Option<u64>) -> (Arc<Mutex<World>>, u64) {
+    let world = Arc::new(Mutex::new(World::default()));
+    world.lock().unwrap().add_foreign("web@8084.service");
+    begin_life(&world, dies_at, failures);
+    let config = config();
+    let lives = async {
+        tokio::select! {
+            () = process(&world, "first", true, &config) => {}
+            () = async { while !is_dead(&world) { sleep(Duration::from_millis(10)).await; } } => {}
+        }
+        begin_life(&world, None, failures);
+        process(&world, "second", true, &config).await;
+    };
+    tokio::select! { () = lives => {}, () = weather(&world) => {} }
+    let calls = begin_life(&world, None, None);
+    (world, calls)
+}
+
+fn simulate<T>(run: impl Future<Output = T>) -> T {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(run)
+}
+
+#[test]
+fn a_life_without_accidents_scales_and_replaces() {
+    let (world, _) = simulate(two_lives(None, None));
+    assert_sound(&world, "no accident");
+    assert_eq!(grown(&world), 2, "up to max_instance, with the cooldown between");
+    let world = world.lock().unwrap();
+    assert_eq!(world.created["db.service"], 2);
+    let first = |name: &str| world.history.iter().position(|event| event == &format!("launch {name}"));
+    assert!(first("db.service") < first("web@8080.service"), "dependencies are launched first");
+    assert!(first("web@8080.service") < first("log@8080.service"), "attached units are launched last");
+}
+
+#[test]
+fn a_process_killed_at_any_call_leaves_everything_to_the_next() {
+    let (_, calls) = simulate(two_lives(None, None));
+    assert!(calls > 300, "the simulation does something: {calls}");
+    for dies_at in 1..=calls {
+        let (world, _) = simulate(two_lives(Some(dies_at), None));
+        assert_sound(&world, &format!("killed at call {dies_at} of {calls}"));
+        assert!(grown(&world) <= 2, "cooldowns and bounds outlive the process, killed at call {dies_at}");
+    }
+}
+
+#[test]
+fn failing_calls_and_a_kill_together_are_survived() {
+    for seed in 0..40 {
+        let (world, _) = simulate(two_lives(Some(17 + seed * 31), Some(seed)));
+        assert_sound(&world, &format!("seed {seed}"));
+    }
+}
+
+#[test]
+fn two_processes_do_not_get_into_each_others_way() {
+    let world = Arc::new(Mutex::new(World::default()));
+    world.lock().unwrap().add_foreign("web@8084.service");
+    let config = config();
+    simulate(async {
+        let both = async {
+            tokio::join!(process(&world, "first", false, &config), process(&world, "second", false, &config))
+        };
+        tokio::select! { _ = both => {}, () = weather(&world) => {} }
+    });
+    assert_sound(&world, "two processes");
+    assert_eq!(grown(&world), 2);
+}
+
+#[test]
+fn a_wiped_etcd_is_written_again_and_no_unit_is_doubled() {
+    let world = Arc::new(Mutex::new(World::default()));
+    let config = config();
+    simulate(async {
+        let accident = async {
+            sleep(Duration::from_secs(15)).await;
+            let before = world.lock().unwrap().launched().len();
+            world.lock().unwrap().wipe();
+            sleep(Duration::from_secs(30)).await;
+            assert_eq!(world.lock().unwrap().launched().len(), before);
+        };
+        tokio::select! { () = process(&world, "first", false, &config) => {}, () = accident => {} }
+    });
+    let world = world.lock().unwrap();
+    assert!(world.created.values().all(|times| *times == 1), "{:?}", world.created);
+    assert_eq!(world.below("/_dynamite/run/service/web").len(), 3, "template and two instances");
+}
+
+#[test]
+fn a_service_that_never_starts_is_degraded_and_holds_up_nobody_else() {
+    let world = Arc::new(Mutex::new(World::default()));
+    world.lock().unwrap().broken.insert("web@".to_owned());
+    let config = config();
+    simulate(async {
+        tokio::select! {
+            () = process(&world, "first", false, &config) => {}
+            () = sleep(Duration::from_secs(45)) => {}
+        }
+    });
+    let world = world.lock().unwrap();
+    assert!(world.launched().contains(&"db.service"));
+    assert_eq!(world.get(record::STATUS), Some("Running"));
+    let status = world.get("/_dynamite/state/service/web").unwrap_or_default();
+    assert!(status.contains("degraded") && status.contains("failed"), "{status}");
+}

@@ -1,0 +1,427 @@
+//! etcd, fleet and a clock in memory, for the simulator: every call is a place where the process can die, before the call
+//! has an effect or after, and time is tokio's, which tests pause.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::mpsc::{self, Sender};
+use tokio::time::{Instant, sleep};
+
+use crate::clock::Clock;
+use crate::fleet::{DesiredState, Fleet, Unit, UnitOption, UnitState, unit_file};
+use crate::store::{Change, Entry, Expected, Lock, Store};
+use crate::{fleet, store};
+
+/// How long systemd takes to bring a unit up or to let it go.
+const SYSTEMD_TIME: Duration = Duration::from_millis(1_500);
+
+#[derive(Debug)]
+struct FakeUnit {
+    options: Vec<UnitOption>,
+    desired: DesiredState,
+    launched_at: Option<Instant>,
+    broken: bool,
+}
+
+/// Everything that outlives a process.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    keys: BTreeMap<String, (String, u64)>,
+    revision: u64,
+    leases: BTreeMap<String, Instant>,
+    followers: Vec<(String, mpsc::UnboundedSender<Change>)>,
+    units: BTreeMap<String, FakeUnit>,
+    rows_until: BTreeMap<String, Instant>,
+    /// How often each unit was created.
+    pub(crate) created: BTreeMap<String, u32>,
+    /// Every change to a unit, in order.
+    pub(crate) history: Vec<String>,
+    /// Units whose names contain one of these never run.
+    pub(crate) broken: BTreeSet<String>,
+    /// The calls so far of the process that may die, and after how many it does.
+    calls: u64,
+    dies_at: Option<u64>,
+    failures: Option<fastrand::Rng>,
+}
+
+impl World {
+    /// A key's value.
+    pub(crate) fn get(&self, key: &str) -> Option<&str> {
+        self.keys.get(key).map(|(value, _)| &**value)
+    }
+
+    /// The keys below a path.
+    pub(crate) fn below(&self, prefix: &str) -> Vec<&str> {
+        self.keys.keys().map(String::as_str).filter(|key| key.starts_with(&format!("{prefix}/"))).collect()
+    }
+
+    /// Writes a key.
+    pub(crate) fn put(&mut self, key: &str, value: &str) -> u64 {
+        self.revision += 1;
+        self.keys.insert(key.to_owned(), (value.to_owned(), self.revision));
+        self.tell(&Change::Put { key: key.to_owned(), value: value.to_owned() });
+        self.revision
+    }
+
+    fn remove(&mut self, key: &str) {
+        if self.keys.remove(key).is_some() {
+            self.revision += 1;
+            self.tell(&Change::Delete { key: key.to_owned() });
+        }
+    }
+
+    /// Loses every key.
+    pub(crate) fn wipe(&mut self) {
+        self.keys.clear();
+        self.leases.clear();
+    }
+
+    fn tell(&mut self, change: &Change) {
+        let (Change::Put { key, .. } | Change::Delete { key }) = change else { return };
+        self.followers
+            .retain(|(prefix, follower)| !key.starts_with(prefix) || follower.send(change.clone()).is_ok());
+    }
+
+    fn expire(&mut self) {
+        let now = Instant::now();
+        let expired: Vec<String> =
+            self.leases.iter().filter(|(_, end)| **end <= now).map(|(key, _)| key.clone()).collect();
+        for key in expired {
+            self.leases.remove(&key);
+            self.remove(&key);
+        }
+    }
+
+    /// The units that fleet was told to launch.
+    pub(crate) fn launched(&self) -> Vec<&str> {
+        let launched = self.units.iter().filter(|(_, unit)| unit.desired == DesiredState::Launched);
+        launched.map(|(name, _)| &**name).collect()
+    }
+
+    /// A unit of somebody else.
+    pub(crate) fn add_foreign(&mut self, name: &str) {
+        let options = vec![UnitOption { section: "X".into(), name: "Theirs".into(), value: "1".into() }];
+        let unit = FakeUnit { options, desired: DesiredState::Inactive, launched_at: None, broken: false };
+        self.units.insert(name.to_owned(), unit);
+    }
+
+    /// Loses a unit.
+    pub(crate) fn lose(&mut self, name: &str) {
+        self.units.remove(name);
+    }
+
+    /// Makes a running unit fail.
+    pub(crate) fn crash(&mut self, name: &str) {
+        if let Some(unit) = self.units.get_mut(name) {
+            unit.broken = true;
+        }
+    }
+
+    fn row(&self, name: &str, unit: Option<&FakeUnit>) -> Option<UnitState> {
+        let state = |active: &str, sub: &str, hash| UnitState {
+            name: name.to_owned(),
+            hash,
+            machine: "m".to_owned(),
+            load: "loaded".to_owned(),
+            active: active.to_owned(),
+            sub: sub.to_owned(),
+        };
+        let Some(unit) = unit else {
+            let lingers = self.rows_until.get(name).is_some_and(|until| *until > Instant::now());
+            return lingers.then(|| state("deactivating", "stop", String::new()));
+        };
+        let launched_at = unit.launched_at?;
+        let hash = unit_file::hash(&unit.options);
+        Some(match () {
+            () if launched_at.elapsed() < SYSTEMD_TIME => state("activating", "start-pre", hash),
+            () if unit.broken => state("failed", "failed", hash),
+            () => state("active", "running", hash),
+        })
+    }
+
+    fn unit(&self, name: &str) -> Option<Unit> {
+        let unit = self.units.get(name)?;
+        Some(Unit {
+            name: name.to_owned(),
+            desired: Some(unit.desired),
+            current: Some(if unit.launched_at.is_some() {
+                DesiredState::Launched
+            } else {
+                DesiredState::Inactive
+            }),
+            machine: unit.launched_at.map(|_| "m".to_owned()),
+            options: unit.options.clone(),
+        })
+    }
+}
+
+/// One process's connection to the world. With `mortal`, its calls count towards the one at which it dies.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
+    world: Arc<Mutex<World>>,
+    mortal: bool,
+}
+
+impl Link {
+    pub(crate) fn new(world: &Arc<Mutex<World>>, mortal: bool) -> Self {
+        Self { world: world.clone(), mortal }
+    }
+
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap()
+    }
+
+    /// A place where the process can die: it never goes on from here.
+    async fn point(&self) {
+        let dies = {
+            let mut world = self.world();
+            world.calls += u64::from(self.mortal);
+            self.mortal && world.dies_at.is_some_and(|at| world.calls >= at)
+        };
+        if dies {
+            pending::<()>().await;
+        }
+        sleep(Duration::from_millis(1)).await;
+    }
+
+    /// Whether the call shall fail.
+    fn fails(&self) -> bool {
+        self.world().failures.as_mut().is_some_and(|rng| rng.u8(..) < 40)
+    }
+
+    fn store_failure(&self) -> Result<(), store::Error> {
+        if self.fails() {
+            return Err(store::Error::Unavailable {
+                request: "a call".to_owned(),
+                message: "chance".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Around the effect of a call to fleet: it may fail before it or after it.
+    async fn fleet_call<T>(
+        &self,
+        effect: impl FnOnce(&mut World) -> Result<T, fleet::Error>,
+    ) -> Result<T, fleet::Error> {
+        self.point().await;
+        let failure = || fleet::Error::Unavailable { status: 503, message: "chance".to_owned() };
+        if self.fails() {
+            return Err(failure());
+        }
+        let done = effect(&mut self.world());
+        self.point().await;
+        if self.fails() { Err(failure()) } else { done }
+    }
+}
+
+/// Whether the process has come to the call at which it dies.
+pub(crate) fn is_dead(world: &Mutex<World>) -> bool {
+    let world = world.lock().unwrap();
+    world.dies_at.is_some_and(|at| world.calls >= at)
+}
+
+/// Starts a process's life: it dies at that call, if ever. Returns how many calls the former one made.
+pub(crate) fn begin_life(world: &Mutex<World>, dies_at: Option<u64>, failures: Option<u64>) -> u64 {
+    let mut world = world.lock().unwrap();
+    world.dies_at = dies_at;
+    world.failures = failures.map(fastrand::Rng::with_seed);
+    world.followers.clear();
+    std::mem::take(&mut world.calls)
+}
+
+impl Clock for Link {
+    fn now(&self) -> Timestamp {
+        // tokio's paused clock has no time of day; any origin will do, as long as it stands still.
+        static ORIGIN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        let now = Instant::now().into_std();
+        let origin = *ORIGIN.get_or_init(|| now);
+        let since = now.saturating_duration_since(origin);
+        Timestamp::from_second(1_438_000_000).unwrap() + since
+    }
+}
+
+impl Fleet for Link {
+    async fn unit(&self, name: &str) -> Result<Option<Unit>, fleet::Error> {
+        self.fleet_call(|world| Ok(world.unit(name))).await
+    }
+
+    async fn units(&self) -> Result<Vec<Unit>, fleet::Error> {
+        self.fleet_call(|world| Ok(world.units.keys().filter_map(|name| world.unit(name)).collect())).await
+    }
+
+    async fn states(&self) -> Result<Vec<UnitState>, fleet::Error> {
+        self.fleet_call(|world| {
+            let names: BTreeSet<&String> = world.units.keys().chain(world.rows_until.keys()).collect();
+            Ok(names.into_iter().filter_map(|name| world.row(name, world.units.get(name))).collect())
+        })
+        .await
+    }
+
+    async fn state(&self, name: &str) -> Result<Vec<UnitState>, fleet::Error> {
+        self.fleet_call(|world| Ok(world.row(name, world.units.get(name)).into_iter().collect())).await
+    }
+
+    async fn submit(&self, name: &str, options: &[UnitOption]) -> Result<(), fleet::Error> {
+        self.fleet_call(|world| {
+            let broken = world.broken.iter().any(|part| name.contains(part.as_str()));
+            if !world.units.contains_key(name) {
+                *world.created.entry(name.to_owned()).or_default() += 1;
+                world.history.push(format!("create {name}"));
+            } else if world.units[name].options != options {
+                world.history.push(format!("REPLACE {name}"));
+            }
+            let unit = FakeUnit {
+                options: options.to_vec(),
+                desired: DesiredState::Inactive,
+                launched_at: None,
+                broken,
+            };
+            world.units.entry(name.to_owned()).or_insert(unit);
+            Ok(())
+        })
+        .await
+    }
+
+    async fn set_desired(&self, name: &str, desired: DesiredState) -> Result<(), fleet::Error> {
+        self.fleet_call(|world| {
+            let Some(unit) = world.units.get_mut(name) else {
+                let message = "unit does not exist and options field empty".to_owned();
+                return Err(fleet::Error::Refused { request: format!("PUT {name}"), status: 409, message });
+            };
+            unit.desired = desired;
+            unit.launched_at.get_or_insert_with(Instant::now);
+            world.history.push(format!("launch {name}"));
+            Ok(())
+        })
+        .await
+    }
+
+    async fn destroy(&self, name: &str) -> Result<(), fleet::Error> {
+        self.fleet_call(|world| {
+            if world.units.remove(name).is_some_and(|unit| unit.launched_at.is_some()) {
+                world.rows_until.insert(name.to_owned(), Instant::now() + SYSTEMD_TIME);
+            }
+            world.history.push(format!("destroy {name}"));
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Store for Link {
+    async fn get(&self, key: &str) -> Result<Option<Entry>, store::Error> {
+        self.point().await;
+        self.store_failure()?;
+        let world = self.world();
+        let found = world.keys.get(key);
+        Ok(found.map(|(value, revision)| Entry {
+            key: key.to_owned(),
+            value: value.clone(),
+            revision: *revision,
+        }))
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<Entry>, store::Error> {
+        self.point().await;
+        self.store_failure()?;
+        let world = self.world();
+        let below = world.keys.iter().filter(|(key, _)| key.starts_with(&format!("{prefix}/")));
+        let entry = |(key, (value, revision)): (&String, &(String, u64))| Entry {
+            key: key.clone(),
+            value: value.clone(),
+            revision: *revision,
+        };
+        Ok(below.map(entry).collect())
+    }
+
+    async fn put(&self, key: &str, value: &str) -> Result<u64, store::Error> {
+        self.point().await;
+        self.store_failure()?;
+        let revision = self.world().put(key, value);
+        self.point().await;
+        self.store_failure()?;
+        Ok(revision)
+    }
+
+    async fn put_if(&self, key: &str, value: &str, expected: Expected) -> Result<Option<u64>, store::Error> {
+        self.point().await;
+        let mut world = self.world();
+        let holds = match expected {
+            Expected::Absent => !world.keys.contains_key(key),
+            Expected::Revision(revision) => {
+                world.keys.get(key).is_some_and(|(_, present)| *present == revision)
+            }
+        };
+        Ok(holds.then(|| world.put(key, value)))
+    }
+
+    async fn delete(&self, keys: &[String]) -> Result<(), store::Error> {
+        self.point().await;
+        self.store_failure()?;
+        for key in keys {
+            self.world().remove(key);
+        }
+        self.point().await;
+        Ok(())
+    }
+
+    async fn follow(&self, prefix: &str, changes: Sender<Vec<Change>>) {
+        let (sender, mut receiver) = mpsc::unbounded_channel();
+        let mut snapshot = vec![Change::SnapshotStart];
+        {
+            let mut world = self.world();
+            let below = world.keys.iter().filter(|(key, _)| key.starts_with(&format!("{prefix}/")));
+            snapshot.extend(
+                below.map(|(key, (value, _))| Change::Put { key: key.clone(), value: value.clone() }),
+            );
+            world.followers.push((prefix.to_owned(), sender));
+        }
+        snapshot.push(Change::SnapshotEnd);
+        if changes.send(snapshot).await.is_err() {
+            return;
+        }
+        while let Some(change) = receiver.recv().await {
+            if changes.send(vec![change]).await.is_err() {
+                return;
+            }
+        }
+        pending::<()>().await;
+    }
+
+    async fn lock(&self, key: &str, holder: &str, ttl: Duration) -> Result<Option<Lock>, store::Error> {
+        self.point().await;
+        let mut world = self.world();
+        world.expire();
+        if world.keys.contains_key(key) {
+            return Ok(None);
+        }
+        world.put(key, holder);
+        world.leases.insert(key.to_owned(), Instant::now() + ttl);
+        Ok(Some(Lock { key: key.to_owned(), holder: holder.to_owned(), lease: 0, ttl }))
+    }
+
+    async fn renew(&self, lock: &Lock) -> Result<bool, store::Error> {
+        self.point().await;
+        let mut world = self.world();
+        world.expire();
+        let ours = world.get(&lock.key) == Some(&lock.holder);
+        if ours {
+            world.leases.insert(lock.key.clone(), Instant::now() + lock.ttl);
+        }
+        Ok(ours)
+    }
+
+    async fn unlock(&self, lock: &Lock) -> Result<(), store::Error> {
+        self.point().await;
+        let mut world = self.world();
+        if world.get(&lock.key) == Some(&lock.holder) {
+            world.leases.remove(&lock.key);
+            world.remove(&lock.key);
+        }
+        Ok(())
+    }
+}

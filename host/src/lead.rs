@@ -1,0 +1,93 @@
+//! Leadership: one Dynamite at a time runs the services, others stand by until its lease ends.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::engine::{self, Chain, Ended, Parts};
+use crate::fleet::Fleet;
+use crate::record::{self, Stored};
+use crate::store::{self, Lock, Store};
+
+/// How often a standby tries to take the lease.
+const CAMPAIGN_PAUSE: Duration = Duration::from_millis(500);
+
+/// Leads, whenever nobody else does, until `shutdown` is ready. `configure` makes the configuration, given what is stored.
+///
+/// # Errors
+/// What `configure` says. Failures of etcd and fleet are waited out.
+pub async fn serve<S: Store, F: Fleet, C: Clock, E>(
+    mut parts: Parts<S, F, C>,
+    holder: &str,
+    ttl: Duration,
+    mut configure: impl FnMut(&Stored) -> Result<Config, E>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), E> {
+    tokio::pin!(shutdown);
+    let mut remembered = Vec::new();
+    loop {
+        let (lock, locked_at, stored) = tokio::select! {
+            () = &mut shutdown => return Ok(()),
+            led = take_lead(&parts.store, holder, ttl, &remembered) => led,
+        };
+        let config = configure(&stored)?;
+        let ended;
+        (parts, ended) = engine::run(parts, &config, &stored, (lock, locked_at), &mut shutdown).await;
+        match ended {
+            Ended::Shutdown => return Ok(()),
+            Ended::LeadershipLost(records) => remembered = records,
+        }
+        tracing::warn!("no longer leading; standing by");
+    }
+}
+
+/// Takes the lease and reads what is stored, however long that takes.
+async fn take_lead<S: Store>(
+    store: &S,
+    holder: &str,
+    ttl: Duration,
+    remembered: &[(String, String)],
+) -> (Lock, Instant, Stored) {
+    let mut told = None;
+    loop {
+        let locked_at = Instant::now();
+        let news = match store.lock(record::LEADER, holder, ttl).await {
+            Ok(Some(lock)) => match read(store, remembered).await {
+                Ok(stored) => {
+                    tracing::info!(holder, "leading");
+                    return (lock, locked_at, stored);
+                }
+                Err(error) => {
+                    // Given back, so that the next try need not wait for it to run out.
+                    let _unlocked = store.unlock(&lock).await;
+                    Chain(&error).to_string()
+                }
+            },
+            Ok(None) => "another Dynamite leads; standing by until its lease ends".to_owned(),
+            Err(error) => Chain(&error).to_string(),
+        };
+        if told.as_ref() != Some(&news) {
+            tracing::warn!("not leading yet: {news}");
+            told = Some(news);
+        }
+        sleep(CAMPAIGN_PAUSE).await;
+    }
+}
+
+/// Reads what is stored. When etcd was wiped while this process led, what it remembers of its instances is written again
+/// first: the units would be strangers otherwise.
+async fn read<S: Store>(store: &S, remembered: &[(String, String)]) -> Result<Stored, store::Error> {
+    let mut entries = store.list(record::ROOT).await?;
+    if !remembered.is_empty() && entries.iter().all(|entry| entry.key != record::STATUS) {
+        tracing::warn!(records = remembered.len(), "etcd has lost the state; writing it again from memory");
+        for (key, value) in remembered {
+            store.put(key, value).await?;
+        }
+        store.put(record::STATUS, record::Status::Running.as_str()).await?;
+        entries = store.list(record::ROOT).await?;
+    }
+    Ok(Stored::read(entries.iter().map(|entry| (&*entry.key, &*entry.value))))
+}
