@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, Sender};
 use tokio::time::{Instant, sleep};
 
@@ -44,6 +45,8 @@ pub(crate) struct World {
     /// The calls so far of the process that may die, and after how many it does.
     calls: u64,
     dies_at: Option<u64>,
+    /// Told when it does.
+    pub(crate) death: Arc<Notify>,
     failures: Option<fastrand::Rng>,
 }
 
@@ -182,6 +185,7 @@ impl Link {
             self.mortal && world.dies_at.is_some_and(|at| world.calls >= at)
         };
         if dies {
+            self.world().death.notify_one();
             pending::<()>().await;
         }
         sleep(Duration::from_millis(1)).await;
@@ -216,12 +220,6 @@ impl Link {
         self.point().await;
         if self.fails() { Err(failure()) } else { done }
     }
-}
-
-/// Whether the process has come to the call at which it dies.
-pub(crate) fn is_dead(world: &Mutex<World>) -> bool {
-    let world = world.lock().unwrap();
-    world.dies_at.is_some_and(|at| world.calls >= at)
 }
 
 /// Starts a process's life: it dies at that call, if ever. Returns how many calls the former one made.

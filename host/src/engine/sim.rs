@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::clock::Clock;
 use crate::config::{Cleanup, Config, EtcdPaths, Role, ScalingPolicy, Service, UnitFile};
 use crate::engine::Parts;
-use crate::fakes::{Link, World, begin_life, is_dead};
+use crate::fakes::{Link, World, begin_life};
 use crate::fleet::UnitOption;
 use crate::scaling::{Bounds, MetricName, Operator, Ports, Rule};
 use crate::{lead, record};
@@ -152,10 +152,11 @@ async fn two_lives(dies_at: Option<u64>, failures: Option<u64>) -> (Arc<Mutex<Wo
     world.lock().unwrap().add_foreign("web@8084.service");
     begin_life(&world, dies_at, failures);
     let config = config();
+    let death = world.lock().unwrap().death.clone();
     let lives = async {
         tokio::select! {
             () = process(&world, "first", true, &config) => {}
-            () = async { while !is_dead(&world) { sleep(Duration::from_millis(10)).await; } } => {}
+            () = death.notified() => {}
         }
         begin_life(&world, None, failures);
         process(&world, "second", true, &config).await;
