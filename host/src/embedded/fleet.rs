@@ -32,6 +32,9 @@ use serve::Shared;
 /// fleet's own `token_limit`.
 const PAGE_ITEMS: u16 = 100;
 
+/// Connections served at a time: half of the usual 1,024 open files.
+const CONNECTIONS_MAX: usize = 512;
+
 /// How a server is set up.
 #[derive(Clone)]
 pub struct Options {
@@ -47,6 +50,8 @@ pub struct Options {
     pub runner: Runner,
     /// Items a page, at least 1.
     pub page_items: u16,
+    /// How many connections are served at a time, at least 1; more wait to be accepted.
+    pub connections_max: usize,
 }
 
 impl Default for Options {
@@ -64,6 +69,7 @@ impl Default for Options {
             machines: vec![machine],
             runner: Arc::new(Behaviour::expected),
             page_items: PAGE_ITEMS,
+            connections_max: CONNECTIONS_MAX,
         }
     }
 }
@@ -80,7 +86,8 @@ impl FleetServer {
     /// Binds and serves. The error is that of binding an address or a path.
     pub async fn start(options: Options) -> io::Result<Self> {
         let cluster = Cluster::new(options.timings, options.machines, options.runner);
-        let shared = Arc::new(Shared::new(cluster, options.page_items.max(1)));
+        let shared =
+            Arc::new(Shared::new(cluster, options.page_items.max(1), options.connections_max.max(1)));
         let mut server = Self { shared, address: None, socket: None, tasks: JoinSet::new() };
         if let Some(address) = options.tcp {
             let listener = TcpListener::bind(address).await?;

@@ -25,9 +25,6 @@ use super::api::{self, Answer, Call, Framing};
 use super::model::Cluster;
 use super::record::{CarriedOut, Fault, Faults, Record};
 
-/// How many connections are served at a time; more wait to be accepted. Below the usual limit of open files.
-const CONNECTIONS_MAX: usize = 512;
-
 /// The longest body, in bytes. A thousand options of nearly 2 kB, which fleet takes, are a quarter of it.
 const BODY_BYTES_MAX: usize = 8 << 20;
 
@@ -51,14 +48,14 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(cluster: Cluster, page_items: u16) -> Self {
+    pub(super) fn new(cluster: Cluster, page_items: u16, connections_max: usize) -> Self {
         Self {
             cluster: Mutex::new(cluster),
             record: Mutex::new(Record::new()),
             faults: Mutex::new(Faults::default()),
             started: Instant::now(),
             page_items,
-            slots: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            slots: Arc::new(Semaphore::new(connections_max)),
         }
     }
 
