@@ -4,19 +4,21 @@
 //! no proxy, and refuses to send what fleet would accept and then choke on.
 
 mod answer;
+mod reply;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, Method, StatusCode, Url};
+use reqwest::{Client, Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::unit_file::{NAME_BYTES_MAX, check_options, check_usable_name, is_template};
 use super::{DesiredState, Error, Fleet, Unit, UnitOption, UnitState};
 use crate::config::FleetEndpoint;
-use answer::{FleetError, ListedUnit, OneUnit, Page, StateRow};
+use answer::{ListedUnit, OneUnit, Page, StateRow};
+use reply::{Reply, Request, garbled, invalid};
 
 /// How long a request may take. fleet waits up to 1 s for etcd in each of its steps, and a fleetd that is being started by
 /// its socket keeps connections waiting for some 2 s; this is several times both.
@@ -54,24 +56,6 @@ struct PutBody<'a> {
     options: &'a [UnitOption],
 }
 
-/// A request in words, for errors: `PUT unit a@1.service`.
-struct Request<'a> {
-    verb: &'static str,
-    what: &'a str,
-}
-
-impl Request<'_> {
-    fn words(&self) -> String {
-        format!("{} {}", self.verb, self.what)
-    }
-}
-
-/// What came back: the status and the whole body.
-struct Reply {
-    status: StatusCode,
-    body: Bytes,
-}
-
 impl HttpFleet {
     /// A client of the fleet at this place. Nothing is connected yet; the error is a place that cannot be an address.
     pub fn new(endpoint: &FleetEndpoint) -> Result<Self, Error> {
@@ -85,7 +69,9 @@ impl HttpFleet {
             .tcp_nodelay(true)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX);
+            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
+            // fleet has no TLS; reading the system's certificates takes time, and fails where there are none.
+            .tls_certs_only([]);
         let (builder, place, endpoint) = match endpoint {
             FleetEndpoint::Tcp { host, port } => {
                 let literal = host.contains(':') && !host.starts_with('[');
@@ -121,24 +107,26 @@ impl HttpFleet {
         Ok(url)
     }
 
-    async fn send(&self, method: Method, url: Url, body: Option<Vec<u8>>) -> Result<Reply, Error> {
+    async fn send(
+        &self,
+        of: &Request<'_>,
+        method: Method,
+        url: Url,
+        body: Option<Vec<u8>>,
+    ) -> Result<Reply, Error> {
         let mut request = self.client.request(method, url);
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body);
         }
         let response = request.send().await.map_err(|error| self.lost(error))?;
         let status = response.status();
-        let body = self.read(response).await?;
+        let body = self.read(of, response).await?;
         Ok(Reply { status, body })
     }
 
     /// Reads a body, and no further than the limit.
-    async fn read(&self, mut response: reqwest::Response) -> Result<Bytes, Error> {
-        let status = response.status();
-        let too_long = || Error::Garbled {
-            request: format!("with status {}", status.as_u16()),
-            detail: format!("the answer is longer than {ANSWER_BYTES_MAX} bytes"),
-        };
+    async fn read(&self, of: &Request<'_>, mut response: reqwest::Response) -> Result<Bytes, Error> {
+        let too_long = || garbled(of, &format!("it is longer than {ANSWER_BYTES_MAX} bytes"));
         let announced = response.content_length().unwrap_or(0);
         if announced > ANSWER_BYTES_MAX as u64 {
             return Err(too_long());
@@ -178,7 +166,7 @@ impl HttpFleet {
         let url = self.unit_url(&request, name)?;
         let body = serde_json::to_vec(&PutBody { desired: desired.as_str(), options });
         let body = body.map_err(|error| invalid(&request, &error.to_string()))?;
-        let reply = self.send(Method::PUT, url, Some(body)).await?;
+        let reply = self.send(&request, Method::PUT, url, Some(body)).await?;
         reply.accepted(&request)
     }
 
@@ -202,7 +190,7 @@ impl HttpFleet {
             if let Some(token) = &token {
                 url.query_pairs_mut().append_pair("nextPageToken", token);
             }
-            let page: P = self.send(Method::GET, url, None).await?.json(&request)?;
+            let page: P = self.send(&request, Method::GET, url, None).await?.json(&request)?;
             let (items, next) = page.into_parts();
             items.into_iter().for_each(&mut take);
             match next.filter(|next| !next.is_empty()) {
@@ -215,58 +203,12 @@ impl HttpFleet {
     }
 }
 
-impl Reply {
-    /// The body of a success; an error in every other case.
-    fn json<T: DeserializeOwned>(&self, request: &Request<'_>) -> Result<T, Error> {
-        if self.status != StatusCode::OK {
-            return Err(self.error(request));
-        }
-        serde_json::from_slice(&self.body).map_err(|error| garbled(request, &error.to_string()))
-    }
-
-    /// A success of a write, which has no body.
-    fn accepted(&self, request: &Request<'_>) -> Result<(), Error> {
-        match self.status {
-            StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(()),
-            _ => Err(self.error(request)),
-        }
-    }
-
-    /// Whether fleet itself says that there is no such unit. Any other 404 is somebody else's.
-    fn is_unknown_unit(&self) -> bool {
-        self.status == StatusCode::NOT_FOUND && FleetError::read(&self.body).is_some()
-    }
-
-    fn error(&self, request: &Request<'_>) -> Error {
-        let status = self.status.as_u16();
-        let message = FleetError::read(&self.body).map(|error| error.message);
-        match (status, message) {
-            (500..=599, message) => Error::Unavailable { status, message: message.unwrap_or_default() },
-            (400..=499, Some(message)) => Error::Refused { request: request.words(), status, message },
-            // fleet answers some malformed requests in plain text, below its own handlers.
-            (400, None) => {
-                let message = String::from_utf8_lossy(&self.body).chars().take(200).collect();
-                Error::Refused { request: request.words(), status, message }
-            }
-            _ => garbled(request, &format!("status {status} is not fleet's")),
-        }
-    }
-}
-
-fn garbled(request: &Request<'_>, detail: &str) -> Error {
-    Error::Garbled { request: request.words(), detail: detail.to_owned() }
-}
-
-fn invalid(request: &Request<'_>, reason: &str) -> Error {
-    Error::Invalid { request: request.words(), reason: reason.to_owned() }
-}
-
 impl Fleet for HttpFleet {
     async fn unit(&self, name: &str) -> Result<Option<Unit>, Error> {
         let what = format!("unit {name}");
         let request = Request { verb: "GET", what: &what };
         let url = self.unit_url(&request, name)?;
-        let reply = self.send(Method::GET, url, None).await?;
+        let reply = self.send(&request, Method::GET, url, None).await?;
         if reply.is_unknown_unit() {
             return Ok(None);
         }
@@ -320,7 +262,7 @@ impl Fleet for HttpFleet {
         let what = format!("unit {name}");
         let request = Request { verb: "DELETE", what: &what };
         let url = self.unit_url(&request, name)?;
-        let reply = self.send(Method::DELETE, url, None).await?;
+        let reply = self.send(&request, Method::DELETE, url, None).await?;
         if reply.is_unknown_unit() { Ok(()) } else { reply.accepted(&request) }
     }
 }

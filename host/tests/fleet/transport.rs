@@ -80,6 +80,7 @@ async fn malformed_requests_are_answered_and_do_no_harm() {
     assert!(no_host.starts_with("HTTP/1.1 400 ") && no_host.contains("text/plain"), "{no_host}");
     assert!(raw(&fixture, b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n").await.starts_with("HTTP/1.1 400 "));
     assert!(raw_get(&fixture, "/fleet/v1/units/%ff").await.starts_with("HTTP/1.1 400 "));
+    assert!(raw_get(&fixture, "/fleet/v1/units/%4").await.starts_with("HTTP/1.1 400 "));
     let long = format!("/{}", "a".repeat(1 << 20));
     assert!(!raw_get(&fixture, &long).await.starts_with("HTTP/1.1 2"));
     raw(&fixture, b"PUT /fleet/v1/units/a.service HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 5\r\n\r\n{}\r\n\r\n")

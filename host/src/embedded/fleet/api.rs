@@ -105,8 +105,9 @@ pub fn answer(
     page_items: u16,
     call: &Call<'_>,
 ) -> Result<Answer, Panicked> {
-    let Ok(path) = percent_decode_str(call.path).decode_utf8() else {
-        return Ok(Answer::plain(400, "400 Bad Request"));
+    let path = match percent_decode_str(call.path).decode_utf8() {
+        Ok(path) if has_whole_escapes(call.path) => path,
+        _ => return Ok(Answer::plain(400, "400 Bad Request")),
     };
     let clean = cleaned(&path);
     if clean != path {
@@ -164,6 +165,12 @@ fn failed(failure: Failure) -> Result<Answer, Panicked> {
         Failure::Internal => Ok(Answer::error(500, "")),
         Failure::Panic => Err(Panicked),
     }
+}
+
+/// Whether two hexadecimal digits follow each `%`.
+fn has_whole_escapes(path: &str) -> bool {
+    let mut escapes = path.split('%').skip(1).map(str::as_bytes);
+    escapes.all(|rest| matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
 }
 
 /// The path without empty, `.` and `..` segments; a slash at the end stays.

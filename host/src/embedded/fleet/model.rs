@@ -182,9 +182,18 @@ impl Cluster {
         self.hosts.iter().map(|host| &host.machine)
     }
 
-    /// A machine, to change it.
-    pub fn machine_mut(&mut self, id: &str) -> Option<&mut Machine> {
-        self.hosts.iter_mut().map(|host| &mut host.machine).find(|machine| machine.id == id)
+    /// Sets a key of a machine's metadata, or takes it away, and has the engine look at the units that may now fit.
+    pub fn set_metadata(&mut self, now: Duration, id: &str, key: &str, value: Option<String>) {
+        self.advance(now);
+        let Some(host) = self.hosts.iter_mut().find(|host| host.machine.id == id) else { return };
+        match value {
+            Some(value) => host.machine.metadata.insert(key.to_owned(), value),
+            None => host.machine.metadata.remove(key),
+        };
+        let constrained: Vec<String> = self.constrained.iter().cloned().collect();
+        for name in &constrained {
+            self.wake_engine(now, name);
+        }
     }
 
     fn view(&self, now: Duration, name: &str, stored: &Stored) -> UnitView {

@@ -53,13 +53,8 @@ pub(super) fn patch(context: &mut Context<'_>, call: &Call<'_>) -> Answer {
         }
     }
     for (operation, (id, key)) in operations.iter().zip(targets) {
-        let Some(machine) = context.cluster.machine_mut(id) else { continue };
-        match &operation.value {
-            Some(value) if operation.op != "remove" => {
-                machine.metadata.insert(key.into(), value.value.clone())
-            }
-            _ => machine.metadata.remove(key),
-        };
+        let set = operation.value.as_ref().filter(|_| operation.op != "remove");
+        context.cluster.set_metadata(context.now, id, key, set.map(|value| value.value.clone()));
     }
     Answer { content_type: Some(JSON), ..Answer::empty(204) }
 }
