@@ -120,6 +120,14 @@ pub enum Error {
         /// fleet's own words; may be empty.
         message: String,
     },
+    /// The request was not sent, as fleet would refuse it, or accept it and choke on it.
+    #[error("{request} is not sent: {reason}")]
+    Invalid {
+        /// What was to be asked, such as `PUT unit a@.service`.
+        request: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The answer is not what fleet's API says.
     #[error("fleet answered {request} with something that is not its API: {detail}")]
     Garbled {
@@ -134,7 +142,7 @@ impl Error {
     /// Whether the same request may succeed later. After such an error the unit is read again before it is written.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        !matches!(self, Self::Refused { .. })
+        !matches!(self, Self::Refused { .. } | Self::Invalid { .. })
     }
 }
 

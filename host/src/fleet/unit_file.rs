@@ -2,7 +2,8 @@
 //!
 //! fleet stores a unit as text and parses that text again for every answer, and an unequal hash makes it replace
 //! (stop and start) the unit. So [`parse`] returns options that survive this round trip: trimmed, with
-//! continuations kept as backslash and newline, and without comments. Nothing here reads files or talks to fleet.
+//! sections brought together, continuations kept as
+//! backslash and newline, and without comments. Compare units by [`hash`], as fleet does. Nothing here reads files or talks to fleet.
 
 mod name;
 mod parse;
@@ -12,4 +13,4 @@ mod text;
 pub use name::{NAME_BYTES_MAX, NameError, check_name, check_usable_name, is_template};
 pub use parse::{Error, FILE_BYTES_MAX, Problem, parse, parse_bytes};
 pub use requirements::{OptionError, check_options, is_global, matches_glob, values};
-pub use text::{LINE_BYTES_MAX, hash, line_too_long, serialize};
+pub use text::{LINE_BYTES_MAX, grouped, hash, line_too_long, serialize};

@@ -3,7 +3,7 @@
 
 use crate::fleet::UnitOption;
 
-use super::text::line_too_long;
+use super::text::{grouped, line_too_long};
 
 /// The longest file, in bytes. etcd takes values up to 1.5 MB by default, and fleet stores a unit as one value.
 pub const FILE_BYTES_MAX: usize = 1 << 20;
@@ -107,7 +107,8 @@ pub fn parse_bytes(bytes: &[u8]) -> Result<Vec<UnitOption>, Vec<Error>> {
     }
 }
 
-/// Reads a unit file: its options in order, or every mistake in it, in order and up to a limit.
+/// Reads a unit file: its options as fleet would give them back, so in order and sections brought together; or every
+/// mistake in it, in order and up to a limit.
 ///
 /// Comments begin with `#` or `;`. A backslash at the end continues a line; comment lines in between are left out and a
 /// blank line ends the value, both as in systemd. An empty value is kept, as it clears what came before.
@@ -124,7 +125,7 @@ pub fn parse(text: &str) -> Result<Vec<UnitOption>, Vec<Error>> {
         reader.line(index + 1, line);
     }
     reader.finish();
-    if reader.errors.is_empty() { Ok(reader.options) } else { Err(reader.errors) }
+    if reader.errors.is_empty() { Ok(grouped(reader.options)) } else { Err(reader.errors) }
 }
 
 fn too_long(bytes: usize) -> Error {

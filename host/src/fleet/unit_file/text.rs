@@ -9,8 +9,25 @@ use crate::fleet::UnitOption;
 /// The longest line, in bytes and without its newline. systemd once cut lines at 2,048 bytes, so fleet refuses them.
 pub const LINE_BYTES_MAX: usize = 2047;
 
-/// The text of a unit file as fleet writes it: sections in order of first appearance, their options in order, a blank
-/// line between sections. How sections are interleaved is lost; no options make an empty text.
+/// The options in the order in which fleet gives them back: sections in order of first appearance, and their options in
+/// order. How sections were interleaved is lost.
+#[must_use]
+pub fn grouped(options: Vec<UnitOption>) -> Vec<UnitOption> {
+    let mut sections: Vec<Vec<UnitOption>> = Vec::new();
+    for option in options {
+        let same = |members: &&mut Vec<UnitOption>| {
+            members.first().is_some_and(|first| first.section == option.section)
+        };
+        match sections.iter_mut().find(same) {
+            Some(members) => members.push(option),
+            None => sections.push(vec![option]),
+        }
+    }
+    sections.into_iter().flatten().collect()
+}
+
+/// The text of a unit file as fleet writes it: grouped by section, with a blank line between sections. No options
+/// make an empty text.
 #[must_use]
 pub fn serialize(options: &[UnitOption]) -> String {
     let mut sections: Vec<(&str, Vec<&UnitOption>)> = Vec::new();
@@ -20,9 +37,9 @@ pub fn serialize(options: &[UnitOption]) -> String {
             None => sections.push((&option.section, vec![option])),
         }
     }
-    let bytes = options.iter().map(|option| option.name.len() + option.value.len() + 2).sum::<usize>();
-    let mut text =
-        String::with_capacity(bytes + sections.iter().map(|(name, _)| name.len() + 4).sum::<usize>());
+    let lines = options.iter().map(|option| option.name.len() + option.value.len() + 2).sum::<usize>();
+    let headers = sections.iter().map(|(name, _)| name.len() + 4).sum::<usize>();
+    let mut text = String::with_capacity(lines + headers);
     for (index, (section, members)) in sections.iter().enumerate() {
         let gap = if index == 0 { "" } else { "\n" };
         // Writing to a string cannot fail.

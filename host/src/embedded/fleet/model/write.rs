@@ -1,0 +1,178 @@
+//! What changes the cluster: PUT and DELETE of units, with fleet's checks in fleet's order and fleet's words.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::lexer;
+use super::{Cluster, Scope, Stored};
+use crate::fleet::unit_file::{self, NameError, OptionError};
+use crate::fleet::{DesiredState, UnitOption};
+
+/// The body of a PUT, as far as fleet looks at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PutBody {
+    /// The target state; empty when left out.
+    pub desired: String,
+    /// The options; `None` stands for a `null` in the list.
+    pub options: Vec<Option<UnitOption>>,
+}
+
+/// What a PUT did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Put {
+    /// It made or replaced a unit.
+    Created,
+    /// It set the target state.
+    Updated,
+}
+
+/// Why fleet does not do something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// 400.
+    BadRequest(String),
+    /// 404.
+    NotFound(String),
+    /// 409.
+    Conflict(String),
+    /// 500, which never says why.
+    Internal,
+    /// The handler panics, and the connection ends without an answer.
+    Panic,
+}
+
+impl Cluster {
+    /// Makes, replaces or updates a unit.
+    pub fn put(&mut self, now: Duration, name: &str, body: PutBody) -> Result<Put, Failure> {
+        self.advance(now);
+        unit_file::check_name(name).map_err(|error| Failure::BadRequest(name_message(&error)))?;
+        if self.units.get(name).is_some_and(Stored::is_poisoned) {
+            return Err(Failure::Internal);
+        }
+        let sent: Option<Vec<UnitOption>> = body.options.into_iter().collect();
+        let options = sent.ok_or(Failure::Panic)?;
+        let Some(stored) = self.units.get(name) else {
+            if options.is_empty() {
+                return Err(Failure::Conflict("unit does not exist and options field empty".into()));
+            }
+            check_options(&options)?;
+            return self.store(now, name, &options, &body.desired);
+        };
+        if !options.is_empty() && unit_file::hash(&options) != stored.hash {
+            return self.store(now, name, &options, &body.desired);
+        }
+        if body.desired.is_empty() {
+            return Err(Failure::Conflict("must provide DesiredState to update existing unit".into()));
+        }
+        if unit_file::is_template(name) && body.desired != DesiredState::Inactive.as_str() {
+            return Err(Failure::BadRequest(format!("cannot activate template {name:?}")));
+        }
+        self.retarget(now, name, body.desired);
+        Ok(Put::Updated)
+    }
+
+    fn store(
+        &mut self,
+        now: Duration,
+        name: &str,
+        options: &[UnitOption],
+        desired: &str,
+    ) -> Result<Put, Failure> {
+        let target = if desired.is_empty() { DesiredState::Inactive.as_str() } else { desired };
+        if DesiredState::from_word(target).is_none() {
+            return Err(Failure::Internal);
+        }
+        let options = lexer::parse(&unit_file::serialize(options)).map_err(|_| Failure::Internal)?;
+        let global = unit_file::is_global(&options);
+        let depends = |option: &UnitOption| option.section == "X-Fleet" && option.name != "Global";
+        if options.iter().any(depends) {
+            self.constrained.insert(name.to_owned());
+        } else {
+            self.constrained.remove(name);
+        }
+        let old = self.units.get(name);
+        let stored = Stored {
+            hash: unit_file::hash(&options),
+            options: Arc::from(options),
+            target: target.to_owned(),
+            scope: if global { Scope::Global } else { Scope::OneMachine },
+            scheduled: old.and_then(|old| old.scheduled),
+            reload_at: old.map_or(Duration::ZERO, |old| old.reload_at),
+        };
+        self.units.insert(name.to_owned(), stored);
+        if global {
+            self.schedule(name, None);
+        }
+        self.changed(now, name);
+        Ok(Put::Created)
+    }
+
+    fn retarget(&mut self, now: Duration, name: &str, target: String) {
+        let Some(stored) = self.units.get_mut(name) else { return };
+        if stored.target == target {
+            return;
+        }
+        stored.target = target;
+        self.changed(now, name);
+    }
+
+    /// Has the engine look at a unit, and the agent that already has it.
+    fn changed(&mut self, now: Duration, name: &str) {
+        if self.units.get(name).is_some_and(|stored| stored.scheduled.is_some()) {
+            self.wake_agent(now, name);
+        }
+        self.wake_engine(now, name);
+    }
+
+    /// Removes a unit; its row stays until an agent unloads it.
+    pub fn delete(&mut self, now: Duration, name: &str) -> Result<(), Failure> {
+        if self.unit(now, name)?.is_none() {
+            return Err(Failure::NotFound("unit does not exist".into()));
+        }
+        self.schedule(name, None);
+        self.units.remove(name);
+        self.wake_engine(now, name);
+        Ok(())
+    }
+}
+
+fn check_options(options: &[UnitOption]) -> Result<(), Failure> {
+    // fleet reads its own text again before it looks at the requirements.
+    lexer::parse(&unit_file::serialize(options)).map_err(|error| Failure::BadRequest(error.to_string()))?;
+    let message = match unit_file::check_options(options).err().unwrap_or_default().into_iter().next() {
+        None | Some(OptionError::None | OptionError::LineTooLong { .. } | OptionError::BadSection { .. }) => {
+            return Ok(());
+        }
+        Some(OptionError::MachineIdWith { other }) => {
+            format!("MachineID cannot be used with {}", peers(other))
+        }
+        Some(OptionError::GlobalWith { other }) => format!("Global cannot be used with {}", peers(other)),
+        Some(OptionError::ConflictsWithReplaces) => "Conflicts cannot be used with Replaces".to_owned(),
+        Some(OptionError::Unresolvable { peer, key, pattern }) => {
+            let word = if key == "Replaces" { "replace" } else { "conflict" };
+            format!("unresolvable requirements: peer {peer:?} matches {word} {pattern:?}")
+        }
+    };
+    Err(Failure::BadRequest(message))
+}
+
+/// fleet's own word for `MachineOf`.
+fn peers(key: &str) -> &str {
+    if key == "MachineOf" { "Peers" } else { key }
+}
+
+fn name_message(error: &NameError) -> String {
+    match error {
+        NameError::Empty => "unit name cannot be empty".into(),
+        NameError::TooLong { .. } => "unit name exceeds maximum length (256)".into(),
+        NameError::NoType => "unit name must contain \".\"".into(),
+        NameError::EndsInDot => "unit name cannot end in \".\"".into(),
+        NameError::UnknownType { suffix } | NameError::UnusableType { suffix } => {
+            format!("invalid unit type: {suffix:?}")
+        }
+        NameError::NoTemplateType { suffix } => format!("invalid unit type for template: {suffix:?}"),
+        NameError::BadCharacter { character } => format!("invalid character {character:?} in unit name"),
+        NameError::StartsWithAt => "unit name cannot start in \"@\"".into(),
+        NameError::Hidden => "unit name cannot start in \"_\"".into(),
+    }
+}
