@@ -1,4 +1,7 @@
 //! The configuration, typed and already valid. Reading and checking it is [`load`]'s work.
+//!
+//! A text becomes a tree that knows its places (`tree`), the tree the file as it is written (`file`, by means of
+//! `read`), and the file a [`Config`] (`check`). Whatever is wrong on the way goes into a [`Report`].
 
 use std::path::PathBuf;
 
@@ -7,11 +10,36 @@ use indexmap::IndexMap;
 use crate::fleet::UnitOption;
 use crate::scaling::{Bounds, MetricName, Ports, Rule};
 
+mod check;
+mod endpoint;
+mod etcd_paths;
+mod file;
+mod load;
+mod numbers;
+mod policies;
+mod read;
+mod references;
+mod report;
+mod schema;
+mod suggest;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod units;
+
+pub use endpoint::{ETCD_ENDPOINT_DEFAULT, EndpointError, FLEET_SOCKET_DEFAULT, etcd_url};
+pub use load::{Loaded, SERVICE_FOLDER_DEFAULT, from_stored, load};
+pub use report::Report;
+pub use schema::schema;
+pub use units::{ParseUnit, UnitFileProblem};
+
 /// A configuration that passed every check.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where fleet is, if the file says so.
     pub fleet_endpoint: Option<FleetEndpoint>,
+    /// Where etcd is, if the file says so, as a URL: `http://127.0.0.1:4001`.
+    pub etcd_endpoint: Option<String>,
     /// Where registrations and metrics are found in etcd.
     pub etcd: EtcdPaths,
     /// Every service in the order of the file, attached ones too.
@@ -67,9 +95,9 @@ pub struct Service {
     pub role: Role,
     /// Its unit file.
     pub unit: UnitFile,
-    /// How few and how many instances may run.
+    /// How few and how many instances may run. Of an attached service: as many as its parents have, so 0 and no limit.
     pub bounds: Bounds,
-    /// The numbers of its instances.
+    /// The numbers of its instances. Of an attached service: 1 and 1, and without meaning.
     pub ports: Ports,
     /// The services attached to it, by name, in the order of the file.
     pub attached: Vec<String>,
@@ -101,11 +129,15 @@ pub struct UnitFile {
     pub options: Vec<UnitOption>,
 }
 
+fn is_template(file_name: &str) -> bool {
+    file_name.rsplit_once('.').is_some_and(|(stem, _)| stem.ends_with('@'))
+}
+
 impl UnitFile {
     /// Whether the file is a template, of which any number of instances can run.
     #[must_use]
     pub fn is_template(&self) -> bool {
-        self.name.rsplit_once('.').is_some_and(|(stem, _)| stem.ends_with('@'))
+        is_template(&self.name)
     }
 
     /// The name of the unit with this number; the file's own name when it is no template.

@@ -1,5 +1,6 @@
 //! Dynamite keeps the services of an application on fleet at the right number of instances.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod embedded;

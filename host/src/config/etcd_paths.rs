@@ -1,0 +1,87 @@
+//! The section `ETCD`.
+
+use super::check::Checker;
+use super::file::Etcd;
+use super::read::At;
+use super::{Cleanup, EtcdPaths, endpoint};
+
+/// Where instances register unless told otherwise.
+pub(super) const APPLICATION_BASE_DEFAULT: &str = "/services";
+/// Where metrics are written unless told otherwise.
+pub(super) const METRICS_BASE_DEFAULT: &str = "/metrics";
+/// What belongs to Dynamite itself.
+const OWN: &str = "/_dynamite";
+
+impl Checker<'_, '_> {
+    /// The paths, and where etcd is.
+    pub(super) fn etcd(&mut self, etcd: &Etcd) -> (EtcdPaths, Option<String>) {
+        let mut base = |given: &Option<At<String>>, key: &str, default: &str| match given {
+            Some(path) => self.base_path(path, key),
+            None => Some(default.to_owned()),
+        };
+        let application = base(&etcd.application_base, "application_base_path", APPLICATION_BASE_DEFAULT);
+        let metrics = base(&etcd.metrics_base, "metrics_base_path", METRICS_BASE_DEFAULT);
+        if let (Some(application), Some(metrics)) = (&application, &metrics)
+            && (is_within(application, metrics) || is_within(metrics, application))
+            && let Some(given) = etcd.metrics_base.as_ref().or(etcd.application_base.as_ref())
+        {
+            let message =
+                format!("`application_base_path` {application} and `metrics_base_path` {metrics} overlap");
+            let help = "metrics are deleted when they are old: keep them apart from registrations".to_owned();
+            self.reader.error(given.span, message, Some(help));
+        }
+        let paths = EtcdPaths {
+            application_base: application.unwrap_or_default(),
+            metrics_base: metrics.unwrap_or_default(),
+            cleanup: etcd.cleanup.as_ref().map_or(Cleanup::WhenUnneeded, |cleanup| cleanup.value),
+        };
+        (paths, self.etcd_endpoint(etcd))
+    }
+
+    fn etcd_endpoint(&mut self, etcd: &Etcd) -> Option<String> {
+        if etcd.ip.is_none() && etcd.port.is_none() {
+            return None;
+        }
+        let host = match &etcd.ip {
+            Some(ip) => {
+                self.host(ip, "ip_api_endpoint")?;
+                ip.value.as_str()
+            }
+            None => "127.0.0.1",
+        };
+        let port = match &etcd.port {
+            Some(port) => self.port(port, "port_api_endpoint")?,
+            None => endpoint::ETCD_PORT_DEFAULT,
+        };
+        Some(format!("http://{}:{port}", endpoint::bracketed(host)))
+    }
+
+    /// A base path without its trailing slash.
+    fn base_path(&mut self, path: &At<String>, key: &str) -> Option<String> {
+        let text = path.value.as_str();
+        let plain = text.strip_suffix('/').unwrap_or(text);
+        let (message, help) = if !text.starts_with('/') {
+            ("must start with `/`", format!("write `/{}`", super::read::shortened(text)))
+        } else if plain.is_empty() {
+            ("must not be the root, which holds everything", "write a folder, such as `/services`".to_owned())
+        } else if plain[1..].split('/').any(|level| matches!(level, "" | "." | "..")) {
+            ("must not contain `//`, `/.` or `/..`", "write the path as etcd has it".to_owned())
+        } else if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            ("must not contain blanks", "write the path as etcd has it".to_owned())
+        } else if is_within(plain, OWN) {
+            (
+                "must not lie in `/_dynamite`, where Dynamite keeps its own state",
+                "take another folder".to_owned(),
+            )
+        } else {
+            return Some(plain.to_owned());
+        };
+        self.reader.error(path.span, format!("`{key}` {message}"), Some(help));
+        None
+    }
+}
+
+/// Whether `path` is `folder` or below it.
+fn is_within(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}

@@ -1,0 +1,224 @@
+//! What is wrong with a configuration, in the form in which people read it: place, offending line, and what would be
+//! right. Nothing here decides what is wrong.
+
+use std::fmt::{self, Write as _};
+
+use super::tree::Span;
+
+/// How many errors and warnings are kept. Nobody reads more, and the time a hostile file takes stays bounded.
+const DIAGNOSTICS_MAX: usize = 100;
+
+/// The longest piece of a line that is shown, in characters: the stored configuration is one line of kilobytes.
+const LINE_CHARS_MAX: usize = 110;
+
+/// A text that diagnostics point into.
+#[derive(Debug)]
+pub(super) struct Source<'a> {
+    /// The file's name as the user gave it, or the key in etcd.
+    pub(super) name: String,
+    /// All of it.
+    pub(super) text: &'a str,
+}
+
+impl Source<'_> {
+    /// The place of `span`, with the line it is on.
+    pub(super) fn place(&self, span: Span) -> Place {
+        let text =
+            span.line.checked_sub(1).and_then(|index| self.text.lines().nth(index)).unwrap_or_default();
+        Place { file: self.name.clone(), span, line: text.to_owned() }
+    }
+
+    /// `file:line`, to name a second place in a note.
+    pub(super) fn short(&self, span: Span) -> String {
+        format!("{}:{}", self.name, span.line)
+    }
+}
+
+/// Where something is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    file: String,
+    span: Span,
+    line: String,
+}
+
+/// Whether a configuration with this can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Severity {
+    Error,
+    Warning,
+}
+
+/// One thing that is wrong, or looks wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Diagnostic {
+    severity: Severity,
+    message: String,
+    place: Option<Place>,
+    note: Option<String>,
+    help: Option<String>,
+}
+
+impl Diagnostic {
+    /// Something that makes the configuration unusable.
+    pub(super) fn error(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, message: message.into(), place: None, note: None, help: None }
+    }
+
+    /// Something that is probably not meant.
+    pub(super) fn warning(message: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(message) }
+    }
+
+    /// Says where.
+    pub(super) fn at(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// Adds a fact, such as a second place.
+    pub(super) fn note(mut self, note: impl Into<String>) -> Self {
+        self.note = Some(note.into());
+        self
+    }
+
+    /// Says what would be right.
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// As [`Self::help`], when there is something to say.
+    pub(super) fn maybe_help(mut self, help: Option<String>) -> Self {
+        self.help = help.or(self.help);
+        self
+    }
+}
+
+/// Everything that is wrong with a configuration. Its [`Display`](fmt::Display) form is the text for people: errors
+/// and warnings by file and line, each with the offending line and with help, and ends with a line break.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    diagnostics: Vec<Diagnostic>,
+    errors: usize,
+    warnings: usize,
+}
+
+impl Report {
+    /// How many errors there are. With none, the configuration can be used.
+    #[must_use]
+    pub fn errors(&self) -> usize {
+        self.errors
+    }
+
+    /// How many warnings there are.
+    #[must_use]
+    pub fn warnings(&self) -> usize {
+        self.warnings
+    }
+
+    /// The message of each error and warning without its place, in the order of the report; for logs.
+    pub fn messages(&self) -> impl Iterator<Item = &str> {
+        self.diagnostics.iter().map(|diagnostic| diagnostic.message.as_str())
+    }
+
+    /// Adds a diagnostic, unless it is there already (an alias repeats its mistakes) or there are too many.
+    pub(super) fn add(&mut self, diagnostic: Diagnostic) {
+        if self.diagnostics.contains(&diagnostic) {
+            return;
+        }
+        match diagnostic.severity {
+            Severity::Error => self.errors += 1,
+            Severity::Warning => self.warnings += 1,
+        }
+        if !self.is_full() {
+            self.diagnostics.push(diagnostic);
+        }
+    }
+
+    /// Whether further diagnostics are only counted, so that the caller need not look for help.
+    pub(super) fn is_full(&self) -> bool {
+        self.diagnostics.len() >= DIAGNOSTICS_MAX
+    }
+
+    /// Brings the diagnostics into the order in which they are shown: those of `main`, then by file, line and column.
+    pub(super) fn sort(&mut self, main: &str) {
+        self.diagnostics.sort_by(|a, b| {
+            let key = |diagnostic: &Diagnostic| {
+                diagnostic.place.as_ref().map(|place| (place.file != main, place.file.clone(), place.span))
+            };
+            key(a).cmp(&key(b))
+        });
+    }
+}
+
+impl std::error::Error for Report {}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, diagnostic) in self.diagnostics.iter().enumerate() {
+            if index > 0 {
+                f.write_char('\n')?;
+            }
+            write!(f, "{diagnostic}")?;
+        }
+        let hidden = self.errors + self.warnings - self.diagnostics.len();
+        if hidden > 0 { writeln!(f, "\n... and {hidden} more") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        writeln!(f, "{severity}: {}", printable(&self.message))?;
+        let mut gutter = String::from(" ");
+        if let Some(place) = &self.place {
+            gutter = " ".repeat(place.span.line.to_string().len() + 1);
+            place.fmt_with(f, &gutter)?;
+        }
+        if let Some(note) = &self.note {
+            writeln!(f, "{gutter}= note: {}", printable(note))?;
+        }
+        match &self.help {
+            Some(help) => writeln!(f, "{gutter}= help: {}", printable(help)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Place {
+    fn fmt_with(&self, f: &mut fmt::Formatter<'_>, gutter: &str) -> fmt::Result {
+        let Span { line, column, len } = self.span;
+        let arrow = &gutter[1..];
+        if line == 0 {
+            return writeln!(f, "{arrow}--> {}", printable(&self.file));
+        }
+        writeln!(f, "{arrow}--> {}:{line}:{column}", printable(&self.file))?;
+        let chars: Vec<char> = self.line.chars().collect();
+        let at = column.saturating_sub(1).min(chars.len());
+        let start = if chars.len() <= LINE_CHARS_MAX { 0 } else { at.saturating_sub(LINE_CHARS_MAX / 2) };
+        let end = chars.len().min(start + LINE_CHARS_MAX);
+        let (before, after) =
+            (if start > 0 { "..." } else { "" }, if end < chars.len() { "..." } else { "" });
+        let shown = printable(&chars[start..end].iter().collect::<String>());
+        let indent = " ".repeat(before.len() + at - start);
+        let carets = "^".repeat(len.clamp(1, (end - at).max(1)));
+        writeln!(f, "{gutter}|")?;
+        writeln!(f, "{line} | {}", format!("{before}{shown}{after}").trim_end())?;
+        writeln!(f, "{gutter}| {indent}{carets}")
+    }
+}
+
+/// Replaces what would move the cursor or colour the terminal, one character for one, so that carets stay in place.
+fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\t' => ' ',
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}
