@@ -6,6 +6,7 @@
 
 mod act;
 mod board;
+mod brain;
 mod context;
 mod inventory;
 mod looking;
@@ -24,6 +25,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
+pub use self::board::Effects;
+pub use self::brain::Brain;
 pub use self::context::Chain;
 use self::context::{Context, LeadershipLost};
 use self::main_loop::Engine;

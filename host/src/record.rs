@@ -258,17 +258,16 @@ impl Stored {
         matching.map(CooldownRecord::cooldown).max_by_key(|cooldown| cooldown.fired_at)
     }
 
-    /// The unit file of a service as its template holds it, for a start without files: name, path and options.
-    #[must_use]
-    pub fn unit_options(&self, service: &str) -> Option<Vec<UnitOption>> {
-        let nested = || {
-            let attached =
-                self.templates.values().filter_map(|template| template.get("attached_services")?.as_array());
-            attached.flatten().find(|template| template.get("name").and_then(Value::as_str) == Some(service))
-        };
-        let template = self.templates.get(service).or_else(nested)?;
-        let options = template.get("unit_file_details_json_dict")?.get("options")?;
-        Vec::deserialize(options).ok()
+    /// The options of the unit file of every service, as the templates hold them, for a start without files.
+    pub fn all_unit_options(&self) -> impl Iterator<Item = (String, Vec<UnitOption>)> {
+        let attached =
+            self.templates.values().filter_map(|template| template.get("attached_services")?.as_array());
+        let templates = attached.flatten().chain(self.templates.values());
+        templates.filter_map(|template| {
+            let name = template.get("name")?.as_str()?;
+            let options = template.get("unit_file_details_json_dict")?.get("options")?;
+            Some((name.to_owned(), Vec::deserialize(options).ok()?))
+        })
     }
 }
 

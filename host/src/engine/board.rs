@@ -1,6 +1,7 @@
 //! Every service with its instances, and what is to be done about them. No I/O: jobs go out, outcomes come in.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -13,7 +14,7 @@ use crate::scaling::{Direction, Reason};
 
 /// What follows from an event.
 #[derive(Debug, Default)]
-pub(crate) struct Effects {
+pub struct Effects {
     /// To be carried out, each on its own.
     pub(crate) jobs: Vec<Job>,
     /// Services whose template in etcd is out of date.
@@ -27,6 +28,8 @@ pub(crate) struct Effects {
 pub(crate) struct Board {
     pub(super) posts: Vec<Post>,
     pub(super) by_name: HashMap<String, usize>,
+    /// The latest look at fleet.
+    pub(super) inventory: Arc<Inventory>,
     /// Services that have not had their minimum yet and are not hopeless either.
     unsettled: BTreeSet<usize>,
 }
@@ -46,7 +49,12 @@ impl Board {
             }
         }
         let unsettled = (0..posts.len()).filter(|&index| !posts[index].ready).collect();
-        Self { posts, by_name, unsettled }
+        Self { posts, by_name, inventory: Arc::new(Inventory::empty()), unsettled }
+    }
+
+    /// Takes in a look at fleet.
+    pub(crate) fn see(&mut self, inventory: Arc<Inventory>) {
+        self.inventory = inventory;
     }
 
     /// Whether every service has had its minimum, or cannot have it for now.
@@ -55,7 +63,7 @@ impl Board {
     }
 
     /// Starts what is missing and stops what is too much.
-    pub(crate) fn plan(&mut self, index: usize, inventory: &Inventory, effects: &mut Effects) {
+    pub(crate) fn plan(&mut self, index: usize, effects: &mut Effects) {
         if let Some(&missing) =
             self.posts[index].depends_on.iter().find(|&&dependency| !self.posts[dependency].ready)
         {
@@ -70,20 +78,20 @@ impl Board {
             effects.jobs.push(post.stop(index, number, &reason, None));
         }
         while post.roster.count() < post.roster.wanted() {
-            let Some(number) = post.free_number(inventory) else {
+            let Some(number) = post.free_number(&self.inventory) else {
                 post.hold(Reason::NoFreeNumber);
                 break;
             };
             let reason = Reason::BelowWanted { count: post.roster.count(), wanted: post.roster.wanted() };
             effects.jobs.push(post.start(index, number, &reason, None));
         }
-        self.check_ready(index, inventory, effects);
+        self.check_ready(index, effects);
     }
 
     /// Plans every service.
-    pub(crate) fn plan_all(&mut self, inventory: &Inventory, effects: &mut Effects) {
+    pub(crate) fn plan_all(&mut self, effects: &mut Effects) {
         for index in 0..self.posts.len() {
-            self.plan(index, inventory, effects);
+            self.plan(index, effects);
         }
     }
 
@@ -96,7 +104,6 @@ impl Board {
         index: usize,
         direction: Direction,
         number: Option<u32>,
-        inventory: &Inventory,
     ) -> Result<u32, Reason> {
         if let Some(&missing) =
             self.posts[index].depends_on.iter().find(|&&dependency| !self.posts[dependency].ready)
@@ -107,7 +114,7 @@ impl Board {
         match direction {
             Direction::Up => {
                 post.roster.may_grow()?;
-                post.free_number(inventory).ok_or(Reason::NoFreeNumber)
+                post.free_number(&self.inventory).ok_or(Reason::NoFreeNumber)
             }
             Direction::Down => post.roster.may_shrink(number, |number| post.unit_name(number)),
         }
@@ -137,14 +144,7 @@ impl Board {
     }
 
     /// Takes in what came of a job.
-    pub(crate) fn finished(
-        &mut self,
-        job: &Job,
-        outcome: Outcome,
-        now: Timestamp,
-        inventory: &Inventory,
-        effects: &mut Effects,
-    ) {
+    pub(crate) fn finished(&mut self, job: &Job, outcome: Outcome, now: Timestamp, effects: &mut Effects) {
         let crew = job.crew();
         let unit = &crew.instance.name;
         let Some(index) = crew.service else {
@@ -187,11 +187,12 @@ impl Board {
                 }
             }
         }
-        self.plan(index, inventory, effects);
+        self.plan(index, effects);
     }
 
     /// Compares what fleet knows with what there should be: what was lost is replaced.
-    pub(crate) fn observe(&mut self, inventory: &Inventory, now: Timestamp, effects: &mut Effects) {
+    pub(crate) fn observe(&mut self, now: Timestamp, effects: &mut Effects) {
+        let inventory = &*self.inventory;
         for (index, post) in self.posts.iter_mut().enumerate() {
             post.taken.clear();
             let numbers: Vec<u32> = post.running().collect();
@@ -215,7 +216,7 @@ impl Board {
     }
 
     /// Notes that a service has its minimum, and lets those start that waited for it.
-    fn check_ready(&mut self, index: usize, inventory: &Inventory, effects: &mut Effects) {
+    fn check_ready(&mut self, index: usize, effects: &mut Effects) {
         let post = &mut self.posts[index];
         if post.ready || post.roster.running() < post.roster.bounds().min as usize {
             return;
@@ -223,7 +224,7 @@ impl Board {
         post.ready = true;
         self.unsettled.remove(&index);
         for dependent in self.posts[index].dependents.clone() {
-            self.plan(dependent, inventory, effects);
+            self.plan(dependent, effects);
         }
     }
 

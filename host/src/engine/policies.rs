@@ -6,7 +6,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::act::Job;
 use super::board::Board;
-use super::inventory::Inventory;
 use super::post;
 use super::registrations::Owner;
 use crate::config::{Config, Role, ScalingPolicy};
@@ -110,13 +109,7 @@ impl Policies {
     }
 
     /// Shows a sample to every policy that reads it.
-    pub(crate) fn step(
-        &mut self,
-        shown: &Shown<'_>,
-        board: &mut Board,
-        inventory: &Inventory,
-        jobs: &mut Vec<Job>,
-    ) {
+    pub(crate) fn step(&mut self, shown: &Shown<'_>, board: &mut Board, jobs: &mut Vec<Job>) {
         let Some(by_type) = self.readers.get(&shown.fresh.signal) else { return };
         for (service_type, readers) in by_type {
             // A series of some instance is no business of other services of that instance's type.
@@ -127,21 +120,21 @@ impl Policies {
                 None => &readers.all,
             };
             for &index in indices {
-                jobs.extend(self.scalers[index].step(shown, board, inventory));
+                jobs.extend(self.scalers[index].step(shown, board));
             }
         }
     }
 }
 
 impl Scaler {
-    fn step(&mut self, shown: &Shown<'_>, board: &mut Board, inventory: &Inventory) -> Option<Job> {
+    fn step(&mut self, shown: &Shown<'_>, board: &mut Board) -> Option<Job> {
         let Fresh { series, sample, .. } = *shown.fresh;
         let Outcome::Fired(since) = self.threshold.step(series, sample) else { return None };
         if shown.mode == Mode::Rebuild {
             return None;
         }
         let number = shown.owner.filter(|owner| owner.service == self.service).map(|owner| owner.number);
-        match board.scale(self.service, self.direction, number, inventory) {
+        match board.scale(self.service, self.direction, number) {
             Err(reason) => {
                 self.hold(reason, sample.at, board);
                 None

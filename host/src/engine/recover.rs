@@ -12,7 +12,8 @@ use crate::scaling::{Phase, Reason, Verb};
 impl Board {
     /// Takes over what was recorded: what is well stays as it is, what is lost is replaced, what was begun is finished,
     /// what is not configured any more goes. Nothing that was not recorded is touched.
-    pub(crate) fn recover(&mut self, stored: &Stored, inventory: &Inventory, effects: &mut Effects) {
+    pub(crate) fn recover(&mut self, stored: &Stored, effects: &mut Effects) {
+        let inventory = self.inventory.clone();
         let services: BTreeSet<&String> = stored.instances.keys().chain(stored.intents.keys()).collect();
         let (no_records, no_intents) = (BTreeMap::new(), BTreeMap::new());
         for service in services {
@@ -24,7 +25,7 @@ impl Board {
                 let index = self.by_name.get(service).copied();
                 let job = match index.and_then(|index| Some((index, self.posts[index].number_of(unit)?))) {
                     Some((index, number)) => {
-                        self.posts[index].resume(index, number, record, intent, inventory)
+                        self.posts[index].resume(index, number, record, intent, &inventory)
                     }
                     None => Some(orphan(service, unit, record, intent)),
                 };

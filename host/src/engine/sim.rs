@@ -69,6 +69,7 @@ fn config() -> Config {
     let named = services.into_iter().map(|service| (service.name.clone(), service));
     Config {
         fleet_endpoint: None,
+        etcd_endpoint: None,
         etcd: EtcdPaths {
             application_base: "/services".to_owned(),
             metrics_base: "/metrics".to_owned(),
@@ -114,7 +115,7 @@ async fn weather(world: &Arc<Mutex<World>>) {
             _ => {}
         }
     }
-    sleep(Duration::from_secs(60)).await;
+    sleep(Duration::from_mins(1)).await;
 }
 
 fn assert_sound(world: &Mutex<World>, context: &str) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::main_loop::{Engine, Event, Reading};
+use super::main_loop::{Engine, Event};
 use crate::clock::Clock;
 use crate::fleet::Fleet;
 use crate::record::{self, Status};
@@ -17,7 +17,7 @@ const DELETE_PAUSE: Duration = Duration::from_secs(1);
 
 impl<S: Store, F: Fleet, C: Clock> Engine<'_, S, F, C> {
     pub(super) fn write_template(&mut self, index: usize) {
-        let post = &self.board.posts[index];
+        let post = &self.brain.board.posts[index];
         let running: Vec<(u32, String)> =
             post.running().map(|number| (number, post.service.unit.unit_name(number))).collect();
         let template = record::template(self.config, &post.service, self.templates[index].as_ref(), &running);
@@ -39,7 +39,7 @@ impl<S: Store, F: Fleet, C: Clock> Engine<'_, S, F, C> {
     }
 
     pub(super) fn write_service_status(&mut self, index: usize) {
-        let post = &self.board.posts[index];
+        let post = &self.brain.board.posts[index];
         let key = record::service_status_key(&post.service.name);
         let text = post.degraded.as_ref().map(|error| {
             let now = self.context.parts.clock.now().to_string();
@@ -62,13 +62,11 @@ impl<S: Store, F: Fleet, C: Clock> Engine<'_, S, F, C> {
 
     /// Sees to it that samples which nobody needs any more are deleted, many at a time.
     pub(super) fn clean_up(&mut self) {
-        if self.cleaning || matches!(self.reading, Reading::Registrations | Reading::Backlog) {
+        if self.cleaning || !self.brain.is_live() {
             return;
         }
-        for (signal, series) in self.metrics.drop_silent(self.context.parts.clock.now()) {
-            self.policies.forget(signal, series);
-        }
-        let pause = match self.metrics.unneeded() {
+        self.brain.drop_silent(self.context.parts.clock.now());
+        let pause = match self.brain.metrics.unneeded() {
             0 => return,
             few if few < DELETE_KEYS_MAX => DELETE_PAUSE,
             _ => Duration::ZERO,
@@ -81,7 +79,7 @@ impl<S: Store, F: Fleet, C: Clock> Engine<'_, S, F, C> {
     }
 
     pub(super) fn delete_unneeded(&mut self) {
-        let keys = self.metrics.take_unneeded(DELETE_KEYS_MAX);
+        let keys = self.brain.metrics.take_unneeded(DELETE_KEYS_MAX);
         let context = self.context;
         self.pending.push(Box::pin(async move {
             context.persist("deleting samples", || context.parts.store.delete(&keys)).await?;
@@ -91,7 +89,7 @@ impl<S: Store, F: Fleet, C: Clock> Engine<'_, S, F, C> {
 
     /// Says that it runs, when it does.
     pub(super) fn note_status(&mut self) {
-        if self.status == Status::Running || !self.board.settled() {
+        if self.status == Status::Running || !self.brain.board.settled() {
             return;
         }
         self.status = Status::Running;

@@ -1,0 +1,153 @@
+//! The daemon: from flags to adapters, then [`lead::serve`] until a signal comes.
+
+use std::future::Future;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::sleep;
+
+use crate::cli::{EtcdArgs, EtcdApi, RunArgs};
+use crate::clock::SystemClock;
+use crate::config::{self, Config, Report};
+use crate::engine::{Chain, Parts};
+use crate::fleet::http::HttpFleet;
+use crate::fleet::unit_file;
+use crate::lead;
+use crate::record::{self, Stored};
+use crate::store::connect::{AnyStore, Api, Settings, connect};
+use crate::store::{self, Store};
+
+/// How often etcd is tried at the start while it does not answer.
+const CONNECT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Why the daemon did not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration has errors; nothing was written to etcd or fleet.
+    #[error("the configuration has errors\n{0}")]
+    Config(Report),
+    /// There is no configuration file, and none is stored either.
+    #[error("there is no configuration file `{}`, and etcd has no stored configuration", path.display())]
+    NoConfig {
+        /// Where the file was looked for.
+        path: PathBuf,
+    },
+    /// A setting of etcd cannot work.
+    #[error("etcd cannot be used")]
+    Store(#[from] store::Error),
+    /// A setting of fleet cannot work.
+    #[error("fleet cannot be used")]
+    Fleet(#[from] crate::fleet::Error),
+    /// Signals cannot be waited for.
+    #[error("signals cannot be waited for")]
+    Signal(#[source] std::io::Error),
+}
+
+/// Runs until SIGTERM or SIGINT. The services keep running.
+///
+/// # Errors
+/// What makes a start useless; everything else is waited out.
+pub async fn run(args: &RunArgs) -> Result<(), Error> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signal)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signal)?;
+    let shutdown = async {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        tracing::info!(signal = name, "ending; the services keep running");
+    };
+    tokio::pin!(shutdown);
+    let path = args.files.config_file();
+    let from_file = read_file(&path, &args.files.service_folders)?;
+    let mut rng = fastrand::Rng::new();
+    let known_etcd = from_file.as_ref().and_then(|config| config.etcd_endpoint.as_deref());
+    let settings = settings(&args.etcd, known_etcd, rng.u64(..));
+    let (store, config) = tokio::select! {
+        () = &mut shutdown => return Ok(()),
+        ready = reach(&settings, from_file, &path) => ready?,
+    };
+    let endpoint = args.fleet_endpoint(config.fleet_endpoint.as_ref());
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %endpoint, etcd = ?settings.endpoints, "started");
+    let holder = holder(&mut rng);
+    let parts = Parts { store, fleet: HttpFleet::new(&endpoint)?, clock: SystemClock, rng };
+    let ttl = Duration::from_secs(args.lease_ttl);
+    lead::serve(parts, &holder, ttl, |_| Ok(config.clone()), shutdown).await
+}
+
+/// The configuration in the file; `None` when there is no file.
+fn read_file(path: &Path, folders: &[PathBuf]) -> Result<Option<Config>, Error> {
+    if matches!(path.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound) {
+        return Ok(None);
+    }
+    let (config, report) = config::load(path, folders, unit_file::parse_for_config).into_result().map_err(Error::Config)?;
+    warn(&report);
+    Ok(Some(config))
+}
+
+fn warn(report: &Report) {
+    for warning in report.messages() {
+        tracing::warn!("configuration: {warning}");
+    }
+}
+
+fn settings(args: &EtcdArgs, from_file: Option<&str>, seed: u64) -> Settings {
+    Settings {
+        endpoints: args.endpoints(from_file),
+        api: match args.api {
+            EtcdApi::V2 => Api::V2,
+            EtcdApi::V3 => Api::V3,
+            EtcdApi::Auto => Api::Auto,
+        },
+        ca: args.ca_file.clone(),
+        client_cert: args.cert_file.clone(),
+        client_key: args.key_file.clone(),
+        user: args.user.clone(),
+        password: args.password.clone(),
+        seed,
+    }
+}
+
+/// Connects to etcd, and takes the stored configuration from there if there is no file.
+async fn reach(settings: &Settings, from_file: Option<Config>, path: &Path) -> Result<(AnyStore, Config), Error> {
+    let store = patiently("connecting to etcd", || connect(settings)).await?;
+    if let Some(config) = from_file {
+        return Ok((store, config));
+    }
+    let entries = patiently("reading the stored configuration", || store.list(record::ROOT)).await?;
+    let stored = Stored::read(entries.iter().map(|entry| (&*entry.key, &*entry.value)));
+    let Some(text) = &stored.configuration else { return Err(Error::NoConfig { path: path.to_owned() }) };
+    tracing::warn!(path = %path.display(), "there is no configuration file; using the stored configuration");
+    let units: IndexMap<_, _> = stored.all_unit_options().collect();
+    let (config, report) = config::from_stored(text, &units).into_result().map_err(Error::Config)?;
+    warn(&report);
+    Ok((store, config))
+}
+
+/// Repeats a call to etcd while its failure may pass.
+async fn patiently<T, Call: Future<Output = Result<T, store::Error>>>(
+    what: &str,
+    mut call: impl FnMut() -> Call,
+) -> Result<T, store::Error> {
+    let mut told = false;
+    loop {
+        match call().await {
+            Err(error) if error.is_transient() => {
+                if !std::mem::replace(&mut told, true) {
+                    tracing::warn!(error = %Chain(&error), "{what} failed; trying again");
+                }
+                sleep(CONNECT_PAUSE).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// A name for this process that no other bears: machine, process and chance.
+fn holder(rng: &mut fastrand::Rng) -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}-{}-{:08x}", host.trim(), std::process::id(), rng.u32(..))
+}

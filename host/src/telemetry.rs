@@ -1,0 +1,31 @@
+//! Log lines on standard error: for people, or JSON for machines.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::debug_fn;
+
+use crate::cli::{LogFormat, LogLevel};
+
+/// Fields that say again what the words of the line say. Machines read them, people do not need them.
+const FIELDS_IN_WORDS: [&str; 2] = ["service", "unit"];
+
+/// Sets up logging for the process. `level` beats `RUST_LOG`; without both it is info.
+pub fn init(format: LogFormat, level: Option<LogLevel>) {
+    let filter = match level {
+        Some(level) => EnvFilter::new(format!("{level:?}").to_lowercase()),
+        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    match format {
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init(),
+        LogFormat::Human => {
+            let fields = debug_fn(|writer, field, value| match field.name() {
+                "message" => write!(writer, "{value:?}"),
+                name if FIELDS_IN_WORDS.contains(&name) => Ok(()),
+                name => write!(writer, " {name}={value:?}"),
+            });
+            builder.fmt_fields(fields).with_ansi(io::stderr().is_terminal()).init();
+        }
+    }
+}
