@@ -116,6 +116,26 @@ async fn more_connections_than_are_served_wait_for_their_turn() {
 }
 
 #[tokio::test]
+async fn slow_clients_are_let_go() {
+    let fixture = Fixture::start().await;
+    let mut arrivals = fixture.server.arrivals();
+    let mut slow = TcpStream::connect(fixture.server.address().unwrap()).await.unwrap();
+    slow.write_all(b"PUT /fleet/v1/units/a.service HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        .await
+        .unwrap();
+    let mut silent = TcpStream::connect(fixture.server.address().unwrap()).await.unwrap();
+    silent.write_all(b"GET /fleet/v1/un").await.unwrap();
+    arrivals.recv().await.unwrap();
+    tokio::time::pause();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    let mut nothing = Vec::new();
+    assert!(silent.read_to_end(&mut nothing).await.is_ok());
+    assert!(!nothing.starts_with(b"HTTP/1.1 2"));
+}
+
+#[tokio::test]
 async fn a_stopped_server_is_gone() {
     let fixture = Fixture::start().await;
     let url = fixture.url("units");
