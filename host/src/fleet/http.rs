@@ -96,8 +96,9 @@ impl HttpFleet {
 
     /// The address of an item, its name percent-encoded. Names that an URL cannot carry are refused.
     fn unit_url(&self, request: &Request<'_>, name: &str) -> Result<Url, Error> {
-        let unfit = name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains('/');
-        if unfit || matches!(name, "." | "..") {
+        // An URL drops dot segments, tabs and newlines, so that another unit would be meant.
+        let lost = |character: char| character == '/' || character.is_control();
+        if name.len() > NAME_BYTES_MAX || name.contains(lost) || matches!(name, "" | "." | "..") {
             return Err(invalid(request, "this cannot be the name of a unit"));
         }
         let mut url = self.base.clone();
