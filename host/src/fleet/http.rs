@@ -267,3 +267,24 @@ impl Fleet for HttpFleet {
         if reply.is_unknown_unit() { Ok(()) } else { reply.accepted(&request) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use percent_encoding::percent_decode_str;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_name_is_addressed_as_itself_or_not_at_all(name in "[a-z@.%/\\\\?# \t\n;:é+&=]{0,12}") {
+            let endpoint = FleetEndpoint::Tcp { host: "localhost".into(), port: 1 };
+            let fleet = HttpFleet::new(&endpoint).unwrap();
+            if let Ok(url) = fleet.unit_url(&Request { verb: "GET", what: "unit" }, &name) {
+                let item = url.as_str().strip_prefix("http://localhost:1/fleet/v1/units/").unwrap();
+                prop_assert!(!item.contains(['/', '?', '#']));
+                prop_assert_eq!(percent_decode_str(item).decode_utf8().unwrap(), name);
+            }
+        }
+    }
+}
