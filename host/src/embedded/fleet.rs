@@ -78,6 +78,7 @@ impl Default for Options {
 pub struct FleetServer {
     shared: Arc<Shared>,
     address: Option<SocketAddr>,
+    path: Option<PathBuf>,
     socket: Option<SocketFile>,
     tasks: JoinSet<()>,
 }
@@ -88,18 +89,32 @@ impl FleetServer {
         let cluster = Cluster::new(options.timings, options.machines, options.runner);
         let shared =
             Arc::new(Shared::new(cluster, options.page_items.max(1), options.connections_max.max(1)));
-        let mut server = Self { shared, address: None, socket: None, tasks: JoinSet::new() };
-        if let Some(address) = options.tcp {
-            let listener = TcpListener::bind(address).await?;
-            server.address = Some(listener.local_addr()?);
-            server.tasks.spawn(serve::accept(Arc::clone(&server.shared), listener));
-        }
-        if let Some(path) = options.unix {
-            let listener = bind_unix(&path)?;
-            server.socket = Some(SocketFile(path));
-            server.tasks.spawn(serve::accept(Arc::clone(&server.shared), listener));
-        }
+        let (address, path) = (options.tcp, options.unix);
+        let mut server = Self { shared, address, path, socket: None, tasks: JoinSet::new() };
+        server.open().await?;
         Ok(server)
+    }
+
+    /// Listens again after [`close`](Self::close), at the same places and with every unit as it would be by now.
+    pub async fn open(&mut self) -> io::Result<()> {
+        self.close().await;
+        if let Some(address) = self.address {
+            let listener = TcpListener::bind(address).await?;
+            self.address = Some(listener.local_addr()?);
+            self.tasks.spawn(serve::accept(Arc::clone(&self.shared), listener));
+        }
+        if let Some(path) = self.path.clone() {
+            let listener = bind_unix(&path)?;
+            self.socket = Some(SocketFile(path));
+            self.tasks.spawn(serve::accept(Arc::clone(&self.shared), listener));
+        }
+        Ok(())
+    }
+
+    /// Closes the listeners and every connection, as if fleetd were down: connecting is refused, and units live on.
+    pub async fn close(&mut self) {
+        self.tasks.shutdown().await;
+        self.socket = None;
     }
 
     /// Where the server is reached: over TCP if it listens there, else over its unix socket.
@@ -114,7 +129,7 @@ impl FleetServer {
     /// The unix socket, if the server listens on one.
     #[must_use]
     pub fn unix_endpoint(&self) -> Option<FleetEndpoint> {
-        self.socket.as_ref().map(|socket| FleetEndpoint::Unix(socket.0.clone()))
+        self.path.clone().map(FleetEndpoint::Unix)
     }
 
     /// The address, if the server listens on TCP.
@@ -206,9 +221,9 @@ impl FleetServer {
         self.shared.cluster().delete(self.shared.now(), name)
     }
 
-    /// Closes the listeners and every connection.
+    /// Ends the server.
     pub async fn stop(mut self) {
-        self.tasks.shutdown().await;
+        self.close().await;
     }
 }
 

@@ -96,8 +96,9 @@ impl HttpFleet {
 
     /// The address of an item, its name percent-encoded. Names that an URL cannot carry are refused.
     fn unit_url(&self, request: &Request<'_>, name: &str) -> Result<Url, Error> {
-        let unfit = name.is_empty() || name.len() > NAME_BYTES_MAX || name.contains('/');
-        if unfit || matches!(name, "." | "..") {
+        // An URL drops dot segments, tabs and newlines, so that another unit would be meant.
+        let lost = |character: char| character == '/' || character.is_control();
+        if name.len() > NAME_BYTES_MAX || name.contains(lost) || matches!(name, "" | "." | "..") {
             return Err(invalid(request, "this cannot be the name of a unit"));
         }
         let mut url = self.base.clone();
@@ -264,5 +265,26 @@ impl Fleet for HttpFleet {
         let url = self.unit_url(&request, name)?;
         let reply = self.send(&request, Method::DELETE, url, None).await?;
         if reply.is_unknown_unit() { Ok(()) } else { reply.accepted(&request) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use percent_encoding::percent_decode_str;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_name_is_addressed_as_itself_or_not_at_all(name in "[a-z@.%/\\\\?# \t\n;:é+&=]{0,12}") {
+            let endpoint = FleetEndpoint::Tcp { host: "localhost".into(), port: 1 };
+            let fleet = HttpFleet::new(&endpoint).unwrap();
+            if let Ok(url) = fleet.unit_url(&Request { verb: "GET", what: "unit" }, &name) {
+                let item = url.as_str().strip_prefix("http://localhost:1/fleet/v1/units/").unwrap();
+                prop_assert!(!item.contains(['/', '?', '#']));
+                prop_assert_eq!(percent_decode_str(item).decode_utf8().unwrap(), name);
+            }
+        }
     }
 }

@@ -74,7 +74,7 @@ async fn what_fleet_would_choke_on_is_not_sent() {
     let fleet = fixture.fleet();
     let launched = DesiredState::Launched;
     assert!(matches!(fleet.set_desired("a@.service", launched).await, Err(Error::Invalid { .. })));
-    for name in ["", ".", "..", "a/b.service"] {
+    for name in ["", ".", "..", "a/b.service", "a\tb.service", "a.service\n"] {
         assert!(matches!(fleet.unit(name).await, Err(Error::Invalid { .. })), "{name}");
         assert!(matches!(fleet.destroy(name).await, Err(Error::Invalid { .. })), "{name}");
     }

@@ -116,10 +116,69 @@ async fn more_connections_than_are_served_wait_for_their_turn() {
 }
 
 #[tokio::test]
+async fn slow_clients_are_let_go() {
+    let fixture = Fixture::start().await;
+    let mut arrivals = fixture.server.arrivals();
+    let mut slow = TcpStream::connect(fixture.server.address().unwrap()).await.unwrap();
+    slow.write_all(b"PUT /fleet/v1/units/a.service HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        .await
+        .unwrap();
+    let mut silent = TcpStream::connect(fixture.server.address().unwrap()).await.unwrap();
+    silent.write_all(b"GET /fleet/v1/un").await.unwrap();
+    arrivals.recv().await.unwrap();
+    tokio::time::pause();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    let mut nothing = Vec::new();
+    assert!(silent.read_to_end(&mut nothing).await.is_ok());
+    assert!(!nothing.starts_with(b"HTTP/1.1 2"));
+}
+
+#[tokio::test]
 async fn a_stopped_server_is_gone() {
     let fixture = Fixture::start().await;
     let url = fixture.url("units");
     assert_eq!(fixture.http.get(&url).send().await.unwrap().status(), 200);
     fixture.server.stop().await;
     assert!(fixture.http.get(&url).send().await.unwrap_err().is_connect());
+}
+
+#[tokio::test]
+async fn a_closed_server_keeps_its_units() {
+    let mut fixture = Fixture::start().await;
+    fixture.check_put("a.service", json!({ "options": sleeper(1) }), 201, "").await;
+    fixture.server.close().await;
+    assert!(fixture.http.get(fixture.url("units")).send().await.unwrap_err().is_connect());
+    fixture.server.open().await.unwrap();
+    assert_eq!(fixture.json("units/a.service").await["name"], "a.service");
+}
+
+#[tokio::test]
+async fn damaged_requests_never_stop_the_server() {
+    let fixture = Fixture::start().await;
+    let body = json!({ "desiredState": "launched", "options": sleeper(1) }).to_string();
+    let request = format!(
+        "PUT /fleet/v1/units/a@1.service?x=y HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut random = fastrand::Rng::with_seed(20);
+    for round in 0..500 {
+        let mut bytes = request.clone().into_bytes();
+        for _ in 0..=random.usize(0..4) {
+            let at = random.usize(..bytes.len().max(2) - 1);
+            match random.u8(..3) {
+                0 => bytes[at] = random.u8(..),
+                1 => bytes[at..].rotate_left(1),
+                _ => bytes.truncate(at + 1),
+            }
+        }
+        let mut stream = TcpStream::connect(fixture.server.address().unwrap()).await.unwrap();
+        stream.write_all(&bytes).await.unwrap();
+        let _ = stream.shutdown().await;
+        let mut answer = Vec::new();
+        let end = timeout(Duration::from_secs(15), stream.read_to_end(&mut answer)).await;
+        assert!(end.is_ok(), "round {round} is never answered: {}", String::from_utf8_lossy(&bytes));
+    }
+    assert_eq!(fixture.ask("GET", "discovery", None).await.0, 200);
 }

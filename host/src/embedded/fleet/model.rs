@@ -103,7 +103,7 @@ pub struct Cluster {
     /// Units that the next pass of the engine looks at, besides the constrained ones.
     engine_work: BTreeSet<String>,
     engine_due: Option<Duration>,
-    /// Units whose place depends on other units or on machines.
+    /// Units whose place depends on other units or on machines, and every unit that once found no place.
     constrained: BTreeSet<String>,
     /// Units that the next pass of the agents looks at.
     agent_work: BTreeSet<String>,
@@ -264,3 +264,6 @@ impl fmt::Debug for Cluster {
         formatter.debug_struct("Cluster").field("units", &self.units.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

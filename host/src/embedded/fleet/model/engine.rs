@@ -46,7 +46,11 @@ impl Cluster {
             _ if wanted => self.choose(name, stored),
             _ => None,
         };
-        if next == stored.scheduled {
+        if wanted && next.is_none() {
+            // Somebody else is in its way, whatever its own requirements are.
+            self.constrained.insert(name.to_owned());
+        }
+        if self.units.get(name).is_some_and(|stored| stored.scheduled == next) {
             return Change::None;
         }
         self.schedule(name, next);

@@ -116,9 +116,11 @@ impl Cluster {
         self.changed(now, name);
     }
 
-    /// Has the engine look at a unit, and the agent that already has it.
+    /// Has the engine look at a unit, and the agents that already have it.
     fn changed(&mut self, now: Duration, name: &str) {
-        if self.units.get(name).is_some_and(|stored| stored.scheduled.is_some()) {
+        let of_name = (name.to_owned(), 0)..=(name.to_owned(), usize::MAX);
+        let loaded = self.placements.range(of_name).next().is_some();
+        if loaded || self.units.get(name).is_some_and(|stored| stored.scheduled.is_some()) {
             self.wake_agent(now, name);
         }
         self.wake_engine(now, name);
