@@ -17,6 +17,10 @@ mod recover;
 mod registrations;
 #[cfg(test)]
 mod sim;
+#[cfg(test)]
+pub(crate) mod test_config;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 
 use std::future::Future;

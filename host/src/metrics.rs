@@ -409,3 +409,6 @@ impl Series {
         self.heard.saturating_add(patience).unwrap_or(Timestamp::MAX)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,3 +121,16 @@ pub(crate) async fn health_of<F: Fleet>(fleet: &F, name: &str) -> Result<Health,
     });
     Ok(Seen { unit: Some((desired, current)), row }.health())
 }
+
+#[cfg(test)]
+impl Inventory {
+    /// A look that finds these units up, and no others.
+    pub(crate) fn of_running(names: &[&str]) -> Self {
+        let launched = Some(DesiredState::Launched);
+        let row =
+            || Row { load: "loaded".to_owned(), active: "active".to_owned(), sub: "running".to_owned() };
+        let seen =
+            |name: &&str| ((*name).to_owned(), Seen { unit: Some((launched, launched)), row: Some(row()) });
+        Self { asked_at: Instant::now(), seen: names.iter().map(seen).collect() }
+    }
+}

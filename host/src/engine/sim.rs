@@ -3,85 +3,24 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use indexmap::IndexMap;
-use jiff::SignedDuration;
-use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::test_config::{self, Given, service};
 use crate::clock::Clock;
-use crate::config::{Cleanup, Config, EtcdPaths, Role, ScalingPolicy, Service, UnitFile};
+use crate::config::{Config, Role};
 use crate::engine::Parts;
 use crate::fakes::{Link, World, begin_life};
-use crate::fleet::UnitOption;
-use crate::scaling::{Bounds, MetricName, Operator, Ports, Rule};
 use crate::{lead, record};
 
 const TTL: Duration = Duration::from_secs(5);
 const COOLDOWN: i64 = 20;
 
-fn service(name: &str, template: bool, role: Role) -> Service {
-    let unit = if template { format!("{name}@.service") } else { format!("{name}.service") };
-    let options =
-        vec![UnitOption { section: "Service".into(), name: "ExecStart".into(), value: format!("/{name}") }];
-    Service {
-        name: name.to_owned(),
-        service_type: format!("{name}_type"),
-        role,
-        unit: UnitFile { name: unit, path: "/units".into(), options },
-        bounds: Bounds { min: 1, max: Some(1) },
-        ports: Ports { base: 1, per_instance: 1 },
-        attached: Vec::new(),
-        depends_on: Vec::new(),
-        scale_up: None,
-        scale_down: None,
-    }
-}
-
-fn policy(name: &str, operator: Operator, threshold: f64) -> ScalingPolicy {
-    ScalingPolicy {
-        name: name.to_owned(),
-        service_type: "web_type".to_owned(),
-        metric: MetricName::new("cpu"),
-        aggregated: true,
-        threshold_unit: None,
-        rule: Rule {
-            operator,
-            threshold,
-            period: SignedDuration::ZERO,
-            cooldown: SignedDuration::from_secs(COOLDOWN),
-        },
-    }
-}
-
 /// `web`, 2 to 4 instances with `log` attached, after `db`, which is one unit.
 fn config() -> Config {
-    let web = Service {
-        bounds: Bounds { min: 2, max: Some(4) },
-        ports: Ports { base: 8080, per_instance: 2 },
-        attached: vec!["log".to_owned()],
-        depends_on: vec!["db".to_owned()],
-        scale_up: Some("hot".to_owned()),
-        scale_down: Some("cold".to_owned()),
-        ..service("web", true, Role::Scaled)
-    };
-    let services = [web, service("log", true, Role::Attached), service("db", false, Role::Scaled)];
-    let policies = [policy("hot", Operator::Greater, 90.0), policy("cold", Operator::Less, 10.0)];
-    let named = services.into_iter().map(|service| (service.name.clone(), service));
-    Config {
-        fleet_endpoint: None,
-        etcd_endpoint: None,
-        etcd: EtcdPaths {
-            application_base: "/services".to_owned(),
-            metrics_base: "/metrics".to_owned(),
-            cleanup: Cleanup::WhenUnneeded,
-        },
-        services: named.collect(),
-        policies: policies
-            .into_iter()
-            .map(|policy| (policy.name.clone(), policy))
-            .collect::<IndexMap<_, _>>(),
-        document: json!({"Dynamite": {}}),
-    }
+    let mut config = test_config::config(&Given { aggregated: true, cooldown: COOLDOWN, ..Given::default() });
+    config.services["web"].depends_on.push("db".to_owned());
+    config.services.insert("db".to_owned(), service("db", false, Role::Scaled));
+    config
 }
 
 /// A process: it leads, whenever it can, with this configuration.
@@ -106,7 +45,7 @@ async fn weather(world: &Arc<Mutex<World>>) {
             _ => "50",
         };
         let mut world = world.lock().unwrap();
-        world.put(&format!("/metrics/web_type/cpu/{}", link.now()), value);
+        world.put(&format!("/metrics/web/cpu/{}", link.now()), value);
         match second {
             70 => world.lose("web@8080.service"),
             75 => world.crash("log@8082.service"),
@@ -185,15 +124,25 @@ fn a_life_without_accidents_scales_and_replaces() {
     assert!(first("web@8080.service") < first("log@8080.service"), "attached units are launched last");
 }
 
-#[test]
-fn a_process_killed_at_any_call_leaves_everything_to_the_next() {
+/// Kills a process at every second call, from `first` on, and lets another go on.
+fn kill_at_every_second_call(first: u64) {
     let (_, calls) = simulate(two_lives(None, None));
     assert!(calls > 300, "the simulation does something: {calls}");
-    for dies_at in 1..=calls {
+    for dies_at in (first..=calls).step_by(2) {
         let (world, _) = simulate(two_lives(Some(dies_at), None));
         assert_sound(&world, &format!("killed at call {dies_at} of {calls}"));
         assert!(grown(&world) <= 2, "cooldowns and bounds outlive the process, killed at call {dies_at}");
     }
+}
+
+#[test]
+fn a_process_killed_at_any_odd_call_leaves_everything_to_the_next() {
+    kill_at_every_second_call(1);
+}
+
+#[test]
+fn a_process_killed_at_any_even_call_leaves_everything_to_the_next() {
+    kill_at_every_second_call(2);
 }
 
 #[test]
