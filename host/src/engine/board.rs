@@ -34,6 +34,14 @@ pub(crate) struct Board {
     unsettled: BTreeSet<usize>,
 }
 
+impl Effects {
+    /// How many jobs follow.
+    #[must_use]
+    pub fn job_count(&self) -> usize {
+        self.jobs.len()
+    }
+}
+
 impl Board {
     /// Every scaled service of the configuration, with no instances.
     pub(crate) fn new(config: &Config) -> Self {
