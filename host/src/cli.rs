@@ -243,3 +243,6 @@ pub enum LogLevel {
     /// Everything.
     Trace,
 }
+
+#[cfg(test)]
+mod tests;

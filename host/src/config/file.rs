@@ -99,6 +99,7 @@ pub(super) const CLEANUPS: Words<Cleanup> = Words {
 };
 
 /// The whole file.
+#[derive(Default)]
 pub(super) struct File {
     /// Every folder of `ServiceFiles.PathList`.
     pub(super) folders: Vec<At<String>>,
@@ -171,14 +172,18 @@ impl Reader<'_> {
     /// Reads a whole document.
     pub(super) fn file(&mut self, node: &Node) -> File {
         let (body, document) = self.body(node);
+        if !matches!(body.value, Value::Map(_) | Value::Null) {
+            self.wrong_form("the configuration", "a map of sections", body, None);
+            return File::default();
+        }
         let sections = self.fields(body, "the configuration", SECTIONS);
         let files = sections.get("ServiceFiles");
         let folders = files.map(|node| {
             let fields = self.fields(node, "`ServiceFiles`", SERVICE_FILES);
             self.texts(&fields, "PathList")
         });
-        if sections.get("Service").is_none() && matches!(body.value, Value::Map(_)) {
-            let help = "add a `Service` section with at least one service".to_owned();
+        if sections.get("Service").is_none_or(|node| node.value == Value::Map(Vec::new())) {
+            let help = "name at least one service in the section `Service`".to_owned();
             self.error(Span::default(), "no service is defined", Some(help));
         }
         File {
@@ -219,9 +224,6 @@ impl Reader<'_> {
     ) -> Vec<T> {
         let Some(node) = sections.get(section) else { return Vec::new() };
         let entries = self.entries(node, &format!("`{section}`"));
-        if entries.is_empty() && matches!(&node.value, Value::Map(pairs) if pairs.is_empty()) {
-            self.warning(node.span, format!("`{section}` is empty"), None);
-        }
         let own = |name: At<&str>| At { value: name.value.to_owned(), span: name.span };
         entries.into_iter().map(|(name, node)| read(self, own(name), node)).collect()
     }

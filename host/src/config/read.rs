@@ -60,7 +60,8 @@ impl Reader<'_> {
         nearest(word, candidates).map(|near| format!("did you mean `{near}`?"))
     }
 
-    fn wrong_form(&mut self, what: &str, wanted: &str, node: &Node, help: Option<String>) {
+    /// Reports a value of the wrong kind.
+    pub(super) fn wrong_form(&mut self, what: &str, wanted: &str, node: &Node, help: Option<String>) {
         let found = match &node.value {
             Value::Null => "nothing".to_owned(),
             Value::Bool(value) => format!("the boolean `{value}`"),
@@ -95,8 +96,9 @@ impl Reader<'_> {
             };
             if let Some((first, _)) = known.get(name.as_str()) {
                 let diagnostic = Diagnostic::error(format!("`{}` is given twice in {what}", shortened(name)));
-                let note = format!("it is given first at {}", self.source.short(*first));
-                self.report.add(diagnostic.at(self.source.place(key.span)).note(note));
+                let first = self.source.short(*first);
+                let diagnostic = diagnostic.note(format!("it is given first at {first}"));
+                self.report.add(diagnostic.at(self.source.place(key.span)));
                 continue;
             }
             known.insert(name, (key.span, value));
