@@ -1,8 +1,9 @@
 //! The YAML file as it is written: its sections, keys and value types. Whether the values make sense together is
 //! [`super::check`]'s business.
 
-use super::read::{At, Fields, Reader, Words};
+use super::read::{At, Fields, Reader};
 use super::tree::{Node, Span, Value};
+use super::words::{CLEANUPS, OPERATORS, UNITS};
 use crate::config::Cleanup;
 use crate::scaling::Operator;
 
@@ -51,52 +52,6 @@ pub(super) const POLICY: &[&str] = &[
     "cooldown_period",
     "cooldown_period_unit",
 ];
-
-/// `comparative_operator`.
-pub(super) const OPERATORS: Words<Operator> = Words {
-    right: &[
-        ("lt", Operator::Less),
-        ("gt", Operator::Greater),
-        ("le", Operator::LessOrEqual),
-        ("ge", Operator::GreaterOrEqual),
-    ],
-    other: &[
-        ("<", "lt"),
-        ("less", "lt"),
-        ("less_than", "lt"),
-        ("below", "lt"),
-        (">", "gt"),
-        ("greater", "gt"),
-        ("greater_than", "gt"),
-        ("above", "gt"),
-        ("<=", "le"),
-        ("lte", "le"),
-        (">=", "ge"),
-        ("gte", "ge"),
-    ],
-};
-
-/// `period_unit` and `cooldown_period_unit`, in seconds.
-pub(super) const UNITS: Words<u32> = Words {
-    right: &[("second", 1), ("minute", 60), ("hour", 3600)],
-    other: &[
-        ("s", "second"),
-        ("sec", "second"),
-        ("secs", "second"),
-        ("m", "minute"),
-        ("min", "minute"),
-        ("mins", "minute"),
-        ("h", "hour"),
-        ("hr", "hour"),
-        ("hrs", "hour"),
-    ],
-};
-
-/// `metrics_cleanup`.
-pub(super) const CLEANUPS: Words<Cleanup> = Words {
-    right: &[("never", Cleanup::Never)],
-    other: &[("false", "never"), ("no", "never"), ("off", "never")],
-};
 
 /// The whole file.
 #[derive(Default)]
@@ -182,7 +137,8 @@ impl Reader<'_> {
             let fields = self.fields(node, "`ServiceFiles`", SERVICE_FILES);
             self.texts(&fields, "PathList")
         });
-        if sections.get("Service").is_none_or(|node| node.value == Value::Map(Vec::new())) {
+        let is_empty = sections.get("Service").is_none_or(|node| node.value == Value::Map(Vec::new()));
+        if is_empty && !sections.is_doubtful {
             let help = "name at least one service in the section `Service`".to_owned();
             self.error(Span::default(), "no service is defined", Some(help));
         }
@@ -282,9 +238,7 @@ impl Reader<'_> {
         }
         let what = format!("`{key}`");
         let inner = self.fields(node, &what, POLICY_REFERENCE);
-        if matches!(node.value, Value::Map(_)) {
-            self.require(&inner, node.span, &what, "ScalingPolicy", "ScalingPolicy: name_of_the_policy");
-        }
+        self.require(&inner, node.span, &what, "ScalingPolicy", "ScalingPolicy: name_of_the_policy");
         self.text(&inner, "ScalingPolicy")
     }
 
@@ -314,9 +268,9 @@ impl Reader<'_> {
         }
     }
 
-    /// Reports a key that may not be left out.
+    /// Reports a key that may not be left out, unless it may be there under a wrong name.
     fn require(&mut self, fields: &Fields<'_>, span: Span, what: &str, key: &str, example: &str) {
-        if fields.get(key).is_none() {
+        if fields.get(key).is_none() && !fields.is_doubtful {
             self.error(span, format!("`{key}` is missing in {what}"), Some(format!("add `{example}`")));
         }
     }

@@ -41,7 +41,7 @@ fn parse(bytes: &[u8]) -> Result<Vec<UnitOption>, Vec<UnitFileProblem>> {
                 value: value.to_owned(),
             }),
             None => {
-                problems.push(UnitFileProblem { line: index + 1, column: 3, message: "no `=`".to_owned() })
+                problems.push(UnitFileProblem { line: index + 1, column: 3, message: "no `=`".to_owned() });
             }
         }
     }

@@ -9,14 +9,13 @@ use super::{EXAMPLE, Files, parse, units_of};
 use crate::config::{from_stored, load};
 
 /// How long any text may take, on a machine that is busy with other tests and without optimisation.
-const PATIENCE: Duration = Duration::from_secs(200);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The first line of the report, which must come in time.
 fn first_line(text: impl AsRef<[u8]>) -> String {
     let files = Files::new(text);
     let start = tokio::time::Instant::now();
     let report = files.report();
-    eprintln!("{:?} {}", start.elapsed(), report.lines().next().unwrap_or_default());
     assert!(start.elapsed() < PATIENCE, "it took {:?}", start.elapsed());
     report.lines().next().unwrap_or_default().to_owned()
 }
@@ -57,7 +56,7 @@ fn monsters_get_a_short_answer() {
 fn a_report_has_an_end() {
     let text = (0..1_000).fold(String::new(), |text, index| text + &format!("key{index}: 1\n"));
     let report = Files::new(text).report();
-    assert!(report.ends_with("... and 901 more\n"), "{}", &report[report.len() - 200..]);
+    assert!(report.ends_with("... and 900 more\n"), "{}", &report[report.len() - 200..]);
 }
 
 #[test]
