@@ -163,7 +163,7 @@ pub struct EtcdArgs {
     #[arg(value_name = "ENDPOINT", value_delimiter = ',', value_parser = etcd_url)]
     pub endpoints: Vec<String>,
 
-    /// Which of etcd's APIs to use; `auto` looks for where the original left its state
+    /// Which of the APIs of etcd to use
     #[arg(long = "etcd-api", alias = "etcd_api", env = "DYNAMITE_ETCD_API", value_enum)]
     #[arg(default_value_t = EtcdApi::Auto)]
     pub api: EtcdApi,
@@ -243,3 +243,6 @@ pub enum LogLevel {
     /// Everything.
     Trace,
 }
+
+#[cfg(test)]
+mod tests;

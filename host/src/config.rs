@@ -26,6 +26,7 @@ mod suggest;
 mod tests;
 mod tree;
 mod units;
+mod words;
 
 pub use endpoint::{ETCD_ENDPOINT_DEFAULT, EndpointError, FLEET_SOCKET_DEFAULT, etcd_url};
 pub use load::{Loaded, SERVICE_FOLDER_DEFAULT, from_stored, load};

@@ -185,7 +185,7 @@ impl Checker<'_, '_> {
                 continue;
             };
             let template = format!("{stem}@.{suffix}");
-            if let Some(owner) = owners.get(&template).filter(|owner| owner.name() != entry.name()) {
+            if let Some(owner) = owners.get(&template).filter(|_| *name != template) {
                 let message =
                     format!("`{name}` is an instance of `{template}`, the unit file of `{}`", owner.name());
                 self.reader.error(unit.span, message, None);
@@ -271,7 +271,7 @@ impl Checker<'_, '_> {
         text: &str,
         problems: &[UnitFileProblem],
     ) {
-        let source = Source { name: path.display().to_string(), text };
+        let source = Source::new(path.display().to_string(), text);
         let note = format!("this is the unit file of the service `{}`", shortened(entry.name()));
         if problems.is_empty() {
             let place = source.place(Span::default());

@@ -42,18 +42,15 @@ impl Checker<'_, '_> {
         if etcd.ip.is_none() && etcd.port.is_none() {
             return None;
         }
-        let host = match &etcd.ip {
-            Some(ip) => {
-                self.host(ip, "ip_api_endpoint")?;
-                ip.value.as_str()
-            }
-            None => "127.0.0.1",
-        };
         let port = match &etcd.port {
-            Some(port) => self.port(port, "port_api_endpoint")?,
-            None => endpoint::ETCD_PORT_DEFAULT,
+            Some(port) => self.port(port, "port_api_endpoint"),
+            None => Some(endpoint::ETCD_PORT_DEFAULT),
         };
-        Some(format!("http://{}:{port}", endpoint::bracketed(host)))
+        let host = etcd.ip.as_ref().map_or("127.0.0.1", |ip| ip.value.as_str());
+        if let Some(ip) = &etcd.ip {
+            self.host(ip, "ip_api_endpoint")?;
+        }
+        Some(format!("http://{}:{}", endpoint::bracketed(host), port?))
     }
 
     /// A base path without its trailing slash.

@@ -1,8 +1,9 @@
 //! The YAML file as it is written: its sections, keys and value types. Whether the values make sense together is
 //! [`super::check`]'s business.
 
-use super::read::{At, Fields, Reader, Words};
+use super::read::{At, Fields, Reader};
 use super::tree::{Node, Span, Value};
+use super::words::{CLEANUPS, OPERATORS, UNITS};
 use crate::config::Cleanup;
 use crate::scaling::Operator;
 
@@ -52,53 +53,8 @@ pub(super) const POLICY: &[&str] = &[
     "cooldown_period_unit",
 ];
 
-/// `comparative_operator`.
-pub(super) const OPERATORS: Words<Operator> = Words {
-    right: &[
-        ("lt", Operator::Less),
-        ("gt", Operator::Greater),
-        ("le", Operator::LessOrEqual),
-        ("ge", Operator::GreaterOrEqual),
-    ],
-    other: &[
-        ("<", "lt"),
-        ("less", "lt"),
-        ("less_than", "lt"),
-        ("below", "lt"),
-        (">", "gt"),
-        ("greater", "gt"),
-        ("greater_than", "gt"),
-        ("above", "gt"),
-        ("<=", "le"),
-        ("lte", "le"),
-        (">=", "ge"),
-        ("gte", "ge"),
-    ],
-};
-
-/// `period_unit` and `cooldown_period_unit`, in seconds.
-pub(super) const UNITS: Words<u32> = Words {
-    right: &[("second", 1), ("minute", 60), ("hour", 3600)],
-    other: &[
-        ("s", "second"),
-        ("sec", "second"),
-        ("secs", "second"),
-        ("m", "minute"),
-        ("min", "minute"),
-        ("mins", "minute"),
-        ("h", "hour"),
-        ("hr", "hour"),
-        ("hrs", "hour"),
-    ],
-};
-
-/// `metrics_cleanup`.
-pub(super) const CLEANUPS: Words<Cleanup> = Words {
-    right: &[("never", Cleanup::Never)],
-    other: &[("false", "never"), ("no", "never"), ("off", "never")],
-};
-
 /// The whole file.
+#[derive(Default)]
 pub(super) struct File {
     /// Every folder of `ServiceFiles.PathList`.
     pub(super) folders: Vec<At<String>>,
@@ -171,14 +127,19 @@ impl Reader<'_> {
     /// Reads a whole document.
     pub(super) fn file(&mut self, node: &Node) -> File {
         let (body, document) = self.body(node);
+        if !matches!(body.value, Value::Map(_) | Value::Null) {
+            self.wrong_form("the configuration", "a map of sections", body, None);
+            return File::default();
+        }
         let sections = self.fields(body, "the configuration", SECTIONS);
         let files = sections.get("ServiceFiles");
         let folders = files.map(|node| {
             let fields = self.fields(node, "`ServiceFiles`", SERVICE_FILES);
             self.texts(&fields, "PathList")
         });
-        if sections.get("Service").is_none() && matches!(body.value, Value::Map(_)) {
-            let help = "add a `Service` section with at least one service".to_owned();
+        let is_empty = sections.get("Service").is_none_or(|node| node.value == Value::Map(Vec::new()));
+        if is_empty && !sections.is_doubtful {
+            let help = "name at least one service in the section `Service`".to_owned();
             self.error(Span::default(), "no service is defined", Some(help));
         }
         File {
@@ -219,9 +180,6 @@ impl Reader<'_> {
     ) -> Vec<T> {
         let Some(node) = sections.get(section) else { return Vec::new() };
         let entries = self.entries(node, &format!("`{section}`"));
-        if entries.is_empty() && matches!(&node.value, Value::Map(pairs) if pairs.is_empty()) {
-            self.warning(node.span, format!("`{section}` is empty"), None);
-        }
         let own = |name: At<&str>| At { value: name.value.to_owned(), span: name.span };
         entries.into_iter().map(|(name, node)| read(self, own(name), node)).collect()
     }
@@ -280,9 +238,7 @@ impl Reader<'_> {
         }
         let what = format!("`{key}`");
         let inner = self.fields(node, &what, POLICY_REFERENCE);
-        if matches!(node.value, Value::Map(_)) {
-            self.require(&inner, node.span, &what, "ScalingPolicy", "ScalingPolicy: name_of_the_policy");
-        }
+        self.require(&inner, node.span, &what, "ScalingPolicy", "ScalingPolicy: name_of_the_policy");
         self.text(&inner, "ScalingPolicy")
     }
 
@@ -312,9 +268,9 @@ impl Reader<'_> {
         }
     }
 
-    /// Reports a key that may not be left out.
+    /// Reports a key that may not be left out, unless it may be there under a wrong name.
     fn require(&mut self, fields: &Fields<'_>, span: Span, what: &str, key: &str, example: &str) {
-        if fields.get(key).is_none() {
+        if fields.get(key).is_none() && !fields.is_doubtful {
             self.error(span, format!("`{key}` is missing in {what}"), Some(format!("add `{example}`")));
         }
     }

@@ -92,7 +92,7 @@ pub fn load(path: &Path, extra_folders: &[PathBuf], parse: ParseUnit) -> Loaded 
         }
     };
     let base = path.parent().unwrap_or(Path::new(""));
-    read_document(&Source { name, text: &text }, |file, reader| {
+    read_document(&Source::new(name, &text), |file, reader| {
         let listed = file.folders.iter().map(|folder| (folder.span, base.join(&folder.value)));
         for (span, folder) in listed.clone() {
             if !folder.is_dir() {
@@ -118,7 +118,7 @@ pub fn from_stored(text: &str, units: &IndexMap<String, Vec<UnitOption>>) -> Loa
     let json =
         serde_json::from_str::<serde_json::Value>(text).and_then(|json| serde_json::to_string_pretty(&json));
     let text = json.as_deref().unwrap_or(text);
-    read_document(&Source { name: STORED_NAME.to_owned(), text }, |_, _| Stored(units))
+    read_document(&Source::new(STORED_NAME.to_owned(), text), |_, _| Stored(units))
 }
 
 fn read_document<U: UnitSource>(

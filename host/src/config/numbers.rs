@@ -20,7 +20,7 @@ const PORT_MAX: u64 = 65_535;
 struct Range<'f> {
     entry: &'f Entry<'f>,
     first: u64,
-    /// The last one, or of an endless service the last one of its first instance.
+    /// The last one, or of an endless service the last one of its fewest instances.
     last: u64,
     span: Span,
 }
@@ -73,7 +73,8 @@ impl Checker<'_, '_> {
         if let Some(max) = service.max.as_ref().filter(|max| min > max.value) {
             let message = format!("`min_instance` {min} is greater than `max_instance` {}", max.value);
             let span = service.min.as_ref().map_or(max.span, |min| min.span);
-            self.reader.error(span, message, None);
+            let help = "raise `max_instance`, or lower `min_instance`, which is 1 unless given".to_owned();
+            self.reader.error(span, message, Some(help));
         }
         if entry.is_template() != Some(false) {
             return;
@@ -113,15 +114,10 @@ impl Checker<'_, '_> {
                 end - 1
             );
             let fit = (PORT_MAX + 1 - first) / per_instance;
-            self.reader.error(span, message, Some(format!("{fit} would fit")));
+            self.reader.error(span, message, (fit > 0).then(|| format!("{fit} would fit")));
             return None;
         }
-        Some(Range {
-            entry,
-            first,
-            last: if service.max.is_some() { end - 1 } else { first + per_instance - 1 },
-            span,
-        })
+        Some(Range { entry, first, last: end - 1, span })
     }
 
     /// Reports each range that starts inside an earlier one.
@@ -145,9 +141,11 @@ impl Checker<'_, '_> {
                     widest.entry.name(),
                     self.reader.source.short(widest.entry.span())
                 );
-                let help = format!("`base_instance_prefix_number: {}` would be free of it", widest.last + 1);
+                let free = widest.last + 1;
+                let help = (free <= PORT_MAX)
+                    .then(|| format!("`base_instance_prefix_number: {free}` is free of it"));
                 let place = self.reader.source.place(range.span);
-                self.reader.report.add(Diagnostic::error(message).at(place).note(note).help(help));
+                self.reader.report.add(Diagnostic::error(message).at(place).note(note).maybe_help(help));
             }
             if range.last > widest.last {
                 widest = range;

@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 use super::report::{Diagnostic, Report, Source};
 use super::suggest::{nearest, one_of};
 use super::tree::{Node, Span, Value};
+use super::words::Words;
 
 /// A value with its place.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,8 @@ pub(super) struct Reader<'a> {
 /// The known keys of a map, each at most once.
 pub(super) struct Fields<'n> {
     entries: IndexMap<&'n str, &'n Node>,
+    /// Whether there was no map, or keys that are not known: what is missing may be there under a wrong name.
+    pub(super) is_doubtful: bool,
 }
 
 impl<'n> Fields<'n> {
@@ -29,12 +32,6 @@ impl<'n> Fields<'n> {
     pub(super) fn get(&self, key: &str) -> Option<&'n Node> {
         self.entries.get(key).copied().filter(|node| node.value != Value::Null)
     }
-}
-
-/// Words with what they mean, and other spellings with the word that is right.
-pub(super) struct Words<T: 'static> {
-    pub(super) right: &'static [(&'static str, T)],
-    pub(super) other: &'static [(&'static str, &'static str)],
 }
 
 impl Reader<'_> {
@@ -60,7 +57,8 @@ impl Reader<'_> {
         nearest(word, candidates).map(|near| format!("did you mean `{near}`?"))
     }
 
-    fn wrong_form(&mut self, what: &str, wanted: &str, node: &Node, help: Option<String>) {
+    /// Reports a value of the wrong kind.
+    pub(super) fn wrong_form(&mut self, what: &str, wanted: &str, node: &Node, help: Option<String>) {
         let found = match &node.value {
             Value::Null => "nothing".to_owned(),
             Value::Bool(value) => format!("the boolean `{value}`"),
@@ -95,8 +93,9 @@ impl Reader<'_> {
             };
             if let Some((first, _)) = known.get(name.as_str()) {
                 let diagnostic = Diagnostic::error(format!("`{}` is given twice in {what}", shortened(name)));
-                let note = format!("it is given first at {}", self.source.short(*first));
-                self.report.add(diagnostic.at(self.source.place(key.span)).note(note));
+                let first = self.source.short(*first);
+                let diagnostic = diagnostic.note(format!("it is given first at {first}"));
+                self.report.add(diagnostic.at(self.source.place(key.span)));
                 continue;
             }
             known.insert(name, (key.span, value));
@@ -107,18 +106,20 @@ impl Reader<'_> {
     /// The entries of a map that has these keys and no others.
     pub(super) fn fields<'n>(&mut self, node: &'n Node, what: &str, keys: &[&str]) -> Fields<'n> {
         let mut entries = IndexMap::new();
+        let mut is_doubtful = !matches!(node.value, Value::Map(_) | Value::Null);
         for (key, value) in self.entries(node, what) {
             if keys.contains(&key.value) {
                 entries.insert(key.value, value);
                 continue;
             }
+            is_doubtful = true;
             let help = self
                 .did_you_mean(key.value, keys.iter().copied())
                 .unwrap_or_else(|| format!("known here: {}", one_of(keys.iter().copied())));
             let message = format!("unknown key `{}` in {what}", shortened(key.value));
             self.error(key.span, message, Some(help));
         }
-        Fields { entries }
+        Fields { entries, is_doubtful }
     }
 
     /// A text that is not empty.

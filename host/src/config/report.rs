@@ -16,16 +16,22 @@ const LINE_CHARS_MAX: usize = 110;
 pub(super) struct Source<'a> {
     /// The file's name as the user gave it, or the key in etcd.
     pub(super) name: String,
+    lines: Vec<&'a str>,
     /// All of it.
     pub(super) text: &'a str,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    /// Takes a text apart into its lines.
+    pub(super) fn new(name: String, text: &'a str) -> Self {
+        Self { name, lines: text.lines().collect(), text }
+    }
+
     /// The place of `span`, with the line it is on.
     pub(super) fn place(&self, span: Span) -> Place {
-        let text =
-            span.line.checked_sub(1).and_then(|index| self.text.lines().nth(index)).unwrap_or_default();
-        Place { file: self.name.clone(), span, line: text.to_owned() }
+        let line =
+            span.line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or_default();
+        Place { file: self.name.clone(), span, line: line.to_owned() }
     }
 
     /// `file:line`, to name a second place in a note.

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::file::{CLEANUPS, OPERATORS, UNITS};
+use super::words::{CLEANUPS, OPERATORS, UNITS};
 use super::{ETCD_ENDPOINT_DEFAULT, FLEET_SOCKET_DEFAULT, SERVICE_FOLDER_DEFAULT};
 
 /// The JSON Schema (2020-12) of the configuration, with and without the top-level key `Dynamite`.

@@ -112,14 +112,27 @@ pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
     }
     serde_yaml::from_str_with_options(text, options).map_err(|error| {
         let span = error.location().map(Span::from).unwrap_or_default();
-        SyntaxError { span, message: without_place(&error.to_string()) }
+        SyntaxError { span, message: explained(&error.to_string()) }
     })
 }
 
-/// Takes the place off the end of a message of the YAML reader: it is shown above the offending line already.
-fn without_place(message: &str) -> String {
+/// A message of the YAML reader without its place, which is shown above the offending line already, and in plain
+/// words if a limit was hit.
+fn explained(message: &str) -> String {
     let first = message.lines().next().unwrap_or_default();
-    let cut = first.rfind(" at line ").filter(|at| !first[*at..].contains('`'));
+    if first.contains("budget breached: Depth") || first.contains("recursion limit") {
+        return format!("it is nested deeper than {DEPTH_MAX} levels");
+    }
+    if first.contains("budget breached") || first.contains("alias replay limit") {
+        return format!("it has more than {NODES_MAX} values, aliases counted as often as they are used");
+    }
+    if first.contains("multiple YAML documents") {
+        return "there is a second document, and only one is read".to_owned();
+    }
+    if first.contains("recursive references") {
+        return "an alias stands within what it refers to".to_owned();
+    }
+    let cut = first.find(" at line ").filter(|at| !first[*at..].contains('`'));
     cut.map_or(first, |at| &first[..at]).to_owned()
 }
 

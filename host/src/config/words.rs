@@ -1,0 +1,56 @@
+//! The words that stand for something in the file, and what people write in their place.
+
+use super::Cleanup;
+use crate::scaling::Operator;
+
+/// Words with what they mean, and other spellings with the word that is right.
+pub(super) struct Words<T: 'static> {
+    pub(super) right: &'static [(&'static str, T)],
+    pub(super) other: &'static [(&'static str, &'static str)],
+}
+
+/// `comparative_operator`.
+pub(super) const OPERATORS: Words<Operator> = Words {
+    right: &[
+        ("lt", Operator::Less),
+        ("gt", Operator::Greater),
+        ("le", Operator::LessOrEqual),
+        ("ge", Operator::GreaterOrEqual),
+    ],
+    other: &[
+        ("<", "lt"),
+        ("less", "lt"),
+        ("less_than", "lt"),
+        ("below", "lt"),
+        (">", "gt"),
+        ("greater", "gt"),
+        ("greater_than", "gt"),
+        ("above", "gt"),
+        ("<=", "le"),
+        ("lte", "le"),
+        (">=", "ge"),
+        ("gte", "ge"),
+    ],
+};
+
+/// `period_unit` and `cooldown_period_unit`, in seconds.
+pub(super) const UNITS: Words<u32> = Words {
+    right: &[("second", 1), ("minute", 60), ("hour", 3600)],
+    other: &[
+        ("s", "second"),
+        ("sec", "second"),
+        ("secs", "second"),
+        ("m", "minute"),
+        ("min", "minute"),
+        ("mins", "minute"),
+        ("h", "hour"),
+        ("hr", "hour"),
+        ("hrs", "hour"),
+    ],
+};
+
+/// `metrics_cleanup`.
+pub(super) const CLEANUPS: Words<Cleanup> = Words {
+    right: &[("never", Cleanup::Never)],
+    other: &[("false", "never"), ("no", "never"), ("off", "never")],
+};

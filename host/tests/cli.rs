@@ -1,0 +1,85 @@
+//! The built program: what it prints, what it exits with, and what it takes from the environment.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Runs the program in the workspace with these variables and no others.
+#[expect(clippy::expect_used, reason = "the lint does not see that this is a test's helper")]
+fn dynamite(args: &[&str], env: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dynamite"));
+    command.env_clear().envs(env.iter().copied()).args(args).current_dir(root());
+    let output = command.output().expect("the program runs");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+#[test]
+fn the_example_passes_the_check() {
+    let (code, out, err) = dynamite(&["check", "examples/apache/dynamite.yaml"], &[]);
+    assert_eq!(err, "");
+    assert_eq!(out, "examples/apache/dynamite.yaml: 3 services, 2 policies, no errors\n");
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn a_configuration_with_errors_fails_the_check() {
+    let (code, out, err) = dynamite(&["check", "Cargo.toml"], &[]);
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(err.contains("error: "), "{err}");
+    assert!(out.starts_with("Cargo.toml: 1 error"), "{out}");
+}
+
+#[test]
+fn the_schema_is_json() {
+    let (code, out, _) = dynamite(&["schema"], &[]);
+    assert_eq!(code, Some(0));
+    let schema: serde_json::Value = serde_json::from_str(&out).expect("JSON");
+    assert!(schema["$defs"]["service"].is_object());
+}
+
+#[test]
+fn the_environment_is_read_and_flags_beat_it() {
+    let example = ("DYNAMITE_CONFIG_FILE", "examples/apache/dynamite.yaml");
+    assert_eq!(dynamite(&["check"], &[example]).0, Some(0));
+    assert_eq!(dynamite(&["check", "-c", "nowhere.yaml"], &[example]).0, Some(1));
+    assert_eq!(dynamite(&["check", "nowhere.yaml"], &[example]).0, Some(1));
+    // The units are then in two folders, which the flag takes back.
+    let copy = tempfile::tempdir().expect("a folder");
+    let unit = "apache@.service";
+    std::fs::copy(root().join("examples/apache/units").join(unit), copy.path().join(unit)).expect("a copy");
+    let folders = format!("nowhere,{}", copy.path().display());
+    let folders = ("DYNAMITE_SERVICE_FOLDER", folders.as_str());
+    assert_eq!(dynamite(&["check"], &[example, folders]).0, Some(1));
+    assert_eq!(dynamite(&["check", "-s", "nowhere"], &[example, folders]).0, Some(0));
+}
+
+#[test]
+fn nonsense_is_a_wrong_command_line() {
+    for (variable, value, said) in [
+        ("DYNAMITE_FLEET_ENDPOINT", "10.0.0.1:0", "no port"),
+        ("DYNAMITE_ETCD_ENDPOINT", "a:1,b:x", "no port"),
+        ("DYNAMITE_ETCD_API", "v4", "auto"),
+        ("DYNAMITE_ETCD_CERT_FILE", "/a", "--etcd-key-file"),
+        ("DYNAMITE_ETCD_KEY_FILE", "/a", "--etcd-cert-file"),
+        ("DYNAMITE_ETCD_USER", "a", "--etcd-password"),
+        ("DYNAMITE_ETCD_PASSWORD", "a", "--etcd-user"),
+        ("DYNAMITE_LOG_FORMAT", "xml", "json"),
+        ("DYNAMITE_LOG_LEVEL", "loud", "debug"),
+        ("DYNAMITE_LEASE_TTL", "61", "2..=60"),
+    ] {
+        let (code, _, err) = dynamite(&[], &[(variable, value)]);
+        assert_eq!(code, Some(2), "{variable}: {err}");
+        assert!(err.contains(said), "{variable}: {err}");
+    }
+}
+
+#[test]
+fn help_does_not_show_secrets() {
+    let (code, out, _) = dynamite(&["run", "--help"], &[("DYNAMITE_ETCD_PASSWORD", "hunter2")]);
+    assert_eq!(code, Some(0));
+    assert!(out.contains("DYNAMITE_ETCD_PASSWORD") && !out.contains("hunter2"), "{out}");
+}
