@@ -14,7 +14,6 @@ use crate::clock::SystemClock;
 use crate::config::{self, Config, Report};
 use crate::engine::{Chain, Parts};
 use crate::fleet::http::HttpFleet;
-use crate::fleet::unit_file;
 use crate::lead;
 use crate::record::{self, Stored};
 use crate::store::connect::{AnyStore, Api, Settings, connect};
@@ -83,7 +82,7 @@ fn read_file(path: &Path, folders: &[PathBuf]) -> Result<Option<Config>, Error> 
     if matches!(path.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound) {
         return Ok(None);
     }
-    let (config, report) = config::load(path, folders, unit_file::parse_for_config).into_result().map_err(Error::Config)?;
+    let (config, report) = config::load(path, folders, config::parse_unit).into_result().map_err(Error::Config)?;
     warn(&report);
     Ok(Some(config))
 }

@@ -1,8 +1,37 @@
 //! Dynamite keeps the services of an application on fleet at the right number of instances.
+//!
+//! It reads metrics and registrations from etcd, lets policies decide, starts and stops units through fleet, and keeps what
+//! it must not forget in etcd.
+//!
+//! # Code map
+//!
+//! Dependencies point one way: `main` → [`daemon`] → {[`lead`], [`engine`], [`fleet::http`], [`store::connect`]} → the traits
+//! [`fleet::Fleet`], [`store::Store`], [`clock::Clock`] → [`scaling`].
+//!
+//! - [`scaling`] is the pure core: thresholds, windows, bounds, instance numbers, reasons. Values and time go in, decisions come
+//!   out; it does no I/O and reads no clock.
+//! - [`engine`] is one loop around it. `engine::brain` thinks (synchronous, no I/O), `engine::main_loop` waits, `engine::act`
+//!   carries out, `engine::recover` goes on from what a former process left.
+//! - [`metrics`] turns keys in etcd into samples, once, whoever reads them.
+//! - [`record`] is what is kept in etcd, in the original Dynamite's layout where it had one.
+//! - [`store`] and [`fleet`] are the two borders: narrow traits, with the clients below them.
+//! - [`config`] reads and checks the YAML; beyond it a configuration is valid.
+//! - [`embedded`] serves fleet's API without a fleet, for tests and benchmarks.
+//!
+//! # Invariants
+//!
+//! - Only units that are recorded, or named by an intent with the hash of their file, are ever changed or removed.
+//! - An intent is in etcd before fleet is asked, and stays until the result is recorded: the process may die anywhere.
+//! - Nothing is written without the lease, which one process holds.
+//! - A policy proposes; bounds, numbers and dependencies are applied to every proposal in one place, `engine::board`.
+//! - Decisions take the time of samples; no decision reads the clock.
+//! - Everything has a limit, named in a constant that says why.
+//! - The cost of a sample does not grow with the number of services, policies or series.
 
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod embedded;
 pub mod engine;
 #[cfg(test)]
@@ -13,4 +42,5 @@ pub mod metrics;
 pub mod record;
 pub mod scaling;
 pub mod store;
+pub mod telemetry;
 pub mod tls;

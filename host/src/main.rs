@@ -3,34 +3,39 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use dynamite::cli::{CheckArgs, Cli, Command, EXIT_FAILURE, EXIT_OK, RunArgs};
-use dynamite::config::{self, ParseUnit};
-
-/// How unit files are read.
-// Plug in fleet::unit_file here; until then a unit file counts as right and empty.
-const PARSE_UNIT: ParseUnit = |_| Ok(Vec::new());
+use dynamite::cli::{CheckArgs, Cli, Command, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, RunArgs};
+use dynamite::{config, daemon, telemetry};
 
 fn main() -> anyhow::Result<ExitCode> {
-    match Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit()).command {
-        Command::Run(args) => run(*args),
-        Command::Check(args) => check(&args),
+    let code = match Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit()).command {
+        Command::Run(args) => run(&args)?,
+        Command::Check(args) => check(&args)?,
         Command::Schema => {
             writeln!(io::stdout(), "{:#}", config::schema())?;
-            Ok(EXIT_OK.into())
+            EXIT_OK
         }
+    };
+    Ok(code.into())
+}
+
+fn run(args: &RunArgs) -> anyhow::Result<u8> {
+    telemetry::init(args.log_format, args.log_level);
+    // One thread serves everything: nothing here computes for long, and handing work to others costs more than it takes.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match runtime.block_on(daemon::run(args)) {
+        Ok(()) => Ok(EXIT_OK),
+        Err(error @ (daemon::Error::Config(_) | daemon::Error::NoConfig { .. })) => {
+            writeln!(io::stderr(), "{error}")?;
+            Ok(EXIT_CONFIG)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
-// dynamite::daemon::run(args) goes here; a configuration with errors exits with cli::EXIT_CONFIG.
-#[expect(clippy::needless_pass_by_value, reason = "the daemon will take it")]
-fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("running is not built yet ({})", args.files.config_file().display())
-}
-
-fn check(args: &CheckArgs) -> anyhow::Result<ExitCode> {
+fn check(args: &CheckArgs) -> anyhow::Result<u8> {
     let path = args.config_file();
-    let loaded = config::load(&path, &args.files.service_folders, PARSE_UNIT);
+    let loaded = config::load(&path, &args.files.service_folders, config::parse_unit);
     write!(io::stderr(), "{}", loaded.report)?;
     writeln!(io::stdout(), "{}: {}", path.display(), loaded.summary())?;
-    Ok(if loaded.config.is_some() { EXIT_OK } else { EXIT_FAILURE }.into())
+    Ok(if loaded.config.is_some() { EXIT_OK } else { EXIT_FAILURE })
 }

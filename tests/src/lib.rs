@@ -1,1 +1,5 @@
-//! x
+//! The test harness: a real etcd, fleet's API in this process, and the built `dynamite` between them.
+
+pub mod bench;
+pub mod etcd;
+pub mod scene;

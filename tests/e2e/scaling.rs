@@ -1,0 +1,86 @@
+//! The README's example, from start to end: two come up, load brings a third, calm takes the named one away.
+
+use anyhow::{Result, ensure};
+use dynamite::store::Store;
+use dynamite::store::connect::Api;
+use dynamite_tests::scene::{Scene, eventually};
+
+async fn the_example_scales(api: Api) -> Result<()> {
+    let scene = Scene::start(api).await?;
+    let daemon = scene.dynamite().await?;
+    scene.until_apaches(&[8080, 8081], &daemon).await?;
+    scene.until_running(&daemon).await?;
+    let configuration = scene.value("/_dynamite/init/application_configuration").await?;
+    ensure!(configuration.starts_with("{\"Dynamite\":"), "{configuration}");
+
+    scene.register("first", "apache@8080.service").await?;
+    scene.register("second", "apache@8081").await?;
+    for second in [0, 5, 10, 14] {
+        scene.sample("first", second, "95.5").await?;
+    }
+    scene.sample("first", 15, "95.5").await?;
+    scene.until_apaches(&[8080, 8081, 8082], &daemon).await?;
+    let up = "up apache@8082.service: apache_scale_up: cpu_user of first is 95.5 (> 90 for 15s)";
+    ensure!(daemon.log().contains(up), "{}", daemon.log());
+
+    scene.sample("first", 100, "5").await?;
+    scene.sample("first", 115, "5").await?;
+    scene.until_apaches(&[8081, 8082], &daemon).await?;
+
+    scene.sample("second", 300, "5").await?;
+    scene.sample("second", 315, "5").await?;
+    eventually(&daemon, async || {
+        ensure!(daemon.log().contains("apache: hold: 2 of 2 (min_instance)"), "no word about the bound");
+        Ok(())
+    })
+    .await?;
+    eventually(&daemon, async || {
+        let left = scene.keys("/metrics").await?;
+        // One sample each that is newest, and those no more than a window older.
+        ensure!(left.len() == 4, "samples left: {left:?}");
+        Ok(())
+    })
+    .await?;
+
+    let (status, took) = daemon.terminate().await?;
+    ensure!(status.success() && took.as_secs() < 2, "{status} after {took:?}");
+    ensure!(scene.apaches() == [8081, 8082], "units outlive dynamite: {:?}", scene.running());
+    ensure!(scene.value("/_dynamite/leader").await?.is_empty(), "the lease is given back");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_example_scales_on_v2() -> Result<()> {
+    the_example_scales(Api::V2).await
+}
+
+#[tokio::test]
+async fn the_example_scales_on_v3() -> Result<()> {
+    the_example_scales(Api::V3).await
+}
+
+async fn an_attached_json_metric_scales(api: Api) -> Result<()> {
+    let scene = Scene::start(api).await?;
+    let config = dynamite_tests::scene::CONFIG
+        .replace("metric: cpu_user", "metric: response_time.time_backend_response.p95")
+        .replace("metric_aggregated: false", "metric_aggregated: true")
+        .replace("service_type: webserver", "service_type: loadbalancer")
+        .replace("period: 15", "period: 0");
+    scene.configure(&config)?;
+    let daemon = scene.dynamite().await?;
+    scene.until_apaches(&[8080, 8081], &daemon).await?;
+    scene.until_running(&daemon).await?;
+    let key = format!("/metrics/loadbalancer/response_time/{}", dynamite_tests::scene::now().as_millisecond());
+    scene.store.put(&key, r#"{"time_backend_response.p95": 250.5, "count": 3}"#).await?;
+    scene.until_apaches(&[8080, 8081, 8082], &daemon).await
+}
+
+#[tokio::test]
+async fn a_json_metric_of_another_service_scales_on_v2() -> Result<()> {
+    an_attached_json_metric_scales(Api::V2).await
+}
+
+#[tokio::test]
+async fn a_json_metric_of_another_service_scales_on_v3() -> Result<()> {
+    an_attached_json_metric_scales(Api::V3).await
+}

@@ -1,0 +1,32 @@
+//! What a process costs, as the kernel counts it.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// The kernel counts processor time in hundredths of a second on every Linux there is (`USER_HZ`).
+const TICK: Duration = Duration::from_millis(10);
+
+/// The processor time that a process has used, in user and kernel mode.
+///
+/// # Errors
+/// That there is no such process.
+pub fn cpu_time(pid: u32) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name of the program is in brackets and may contain blanks; numbers follow it.
+    let (_, numbers) = stat.rsplit_once(')').context("a stat line")?;
+    let mut numbers = numbers.split_whitespace().skip(11);
+    let mut ticks = || numbers.next().context("a number")?.parse::<u32>().context("a number");
+    Ok(TICK * (ticks()? + ticks()?))
+}
+
+/// The memory that a process has resident, in megabytes.
+///
+/// # Errors
+/// That there is no such process.
+pub fn resident_mb(pid: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? / 1024.0)
+}

@@ -1,0 +1,28 @@
+//! The end-to-end benchmark: `cargo run --release -p dynamite-tests --bin bench` prints a table.
+//!
+//! It starts etcd and a fleet server of its own. With `--etcd URL` and `--fleet ENDPOINT` it uses running ones, whose
+//! `/_dynamite`, `/metrics`, `/services` and `apache@` units must be of no value.
+
+use anyhow::Result;
+use dynamite::store::connect::Api;
+use dynamite_tests::bench::{cost, reaction, rest, start, Target};
+
+#[tokio::main]
+#[expect(clippy::print_stdout, reason = "a table is what it is for")]
+async fn main() -> Result<()> {
+    let target = Target::from_args(std::env::args().skip(1))?;
+    println!("| what | etcd API | measured | bound |");
+    println!("|---|---|---|---|");
+    for (api, name) in [(Api::V2, "v2"), (Api::V3, "v3")] {
+        let row = |what: &str, measured: String, bound: &str| println!("| {what} | {name} | {measured} | {bound} |");
+        let reaction = reaction::measure(&target, api).await?;
+        row("floor: watch + write + PUT", reaction.floor.to_string(), "");
+        row("reaction: sample to first PUT", reaction.dynamite.to_string(), "");
+        row("reaction / floor", reaction.ratio(), "p50 2.5, p99 3");
+        row("CPU per sample at 1,000/s", cost::measure(&target, api).await?, "60 us");
+        row("20,000 samples of backlog", start::backlog(&target, api).await?, "2 s");
+        row("cold start to first PUT", start::cold(&target, api).await?, "150 ms");
+        row("idle", rest::measure(&target, api).await?, "0.3 %, 30 MB");
+    }
+    Ok(())
+}
