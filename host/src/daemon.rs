@@ -112,7 +112,7 @@ fn settings(args: &EtcdArgs, from_file: Option<&str>, seed: u64) -> Settings {
 
 /// Connects to etcd, and takes the stored configuration from there if there is no file.
 async fn reach(settings: &Settings, from_file: Option<Config>, path: &Path) -> Result<(AnyStore, Config), Error> {
-    let store = patiently("connecting to etcd", || connect(settings)).await?;
+    let store = patiently("connecting to etcd", || connect(settings.clone())).await?;
     if let Some(config) = from_file {
         return Ok((store, config));
     }

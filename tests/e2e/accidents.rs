@@ -36,7 +36,7 @@ async fn a_failed_and_a_vanished_unit_are_replaced_and_foreign_ones_left_alone()
 #[tokio::test]
 async fn a_unit_that_never_runs_makes_its_service_degraded() -> Result<()> {
     let scene = Scene::start(Api::V3).await?;
-    scene.fleet.fail("apache@");
+    scene.fleet.fail("apache@*");
     let daemon = scene.dynamite().await?;
     eventually(&daemon, async || {
         let status = scene.value("/_dynamite/state/service/apache").await?;

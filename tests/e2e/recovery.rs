@@ -1,9 +1,11 @@
 //! Going on after a death, a standby taking over, and what the original Dynamite left.
 
 use anyhow::{Context, Result, ensure};
+use dynamite::embedded::fleet::{Machine, Options};
 use dynamite::fleet::{DesiredState, UnitOption};
 use dynamite::store::Store;
 use dynamite::store::connect::Api;
+use dynamite_tests::bench::Target;
 use dynamite_tests::scene::{Daemon, Scene, eventually};
 
 /// What the original wrote, as read off a running one: keys and values.
@@ -125,7 +127,11 @@ fn original_units(state: &serde_json::Value) -> Result<Vec<(String, Vec<UnitOpti
 
 #[tokio::test]
 async fn what_the_original_left_is_taken_over_without_touching_a_unit() -> Result<()> {
-    let scene = Scene::start(Api::V2).await?;
+    // One machine for each instance: the unit file says that no two go together.
+    let mut fleet = Options::default();
+    let machine = fleet.machines.remove(0);
+    fleet.machines.extend((0..4).map(|number| Machine { id: format!("{number:032x}"), ..machine.clone() }));
+    let scene = Scene::with(&Target::default(), Api::V2, fleet).await?;
     let state: serde_json::Value = serde_json::from_str(ORIGINAL)?;
     for (key, value) in state.as_object().context("keys and values")? {
         scene.store.put(key, value.as_str().context("a text")?).await?;

@@ -103,6 +103,14 @@ impl Scene {
     /// # Errors
     /// What could not be started, and what to install for it.
     pub async fn at(target: &Target, api: Api) -> Result<Self> {
+        Self::with(target, api, Options::default()).await
+    }
+
+    /// The same with a fleet server that is set up in some way.
+    ///
+    /// # Errors
+    /// What could not be started, and what to install for it.
+    pub async fn with(target: &Target, api: Api, fleet: Options) -> Result<Self> {
         let etcd = match target.etcd {
             Some(_) => None,
             None => Some(Etcd::start(EtcdOptions::default()).await?),
@@ -110,7 +118,7 @@ impl Scene {
         let started = etcd.as_ref().map(Etcd::endpoint);
         let etcd_endpoint = started.or_else(|| target.etcd.clone()).context("an etcd")?;
         let store = connect_to(&etcd_endpoint, api).await?;
-        let fleet = FleetServer::start(Options::default()).await?;
+        let fleet = FleetServer::start(fleet).await?;
         let running_fleet = target.fleet.as_ref().map(|endpoint| endpoint.parse()).transpose()?;
         let folder = TempDir::new()?;
         // Half an hour ago: tests put samples at seconds after it, and the clock must not be behind them.
@@ -318,7 +326,7 @@ impl Scene {
 
 async fn connect_to(endpoint: &str, api: Api) -> Result<AnyStore> {
     let settings = Settings { endpoints: vec![endpoint.to_owned()], api, ..Settings::default() };
-    Ok(connect(&settings).await?)
+    Ok(connect(settings).await?)
 }
 
 /// The time now.

@@ -95,8 +95,9 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
         let (wrote, inventory) = tokio::join!(
             async {
                 context.put(record::STATUS, self.status.as_str()).await?;
-                if stored.configuration.as_deref() != Some(&document) {
-                    if stored.configuration.is_some() {
+                let before = stored.configuration.as_deref().map(serde_json::from_str::<Value>);
+                if !matches!(&before, Some(Ok(before)) if *before == self.config.document) {
+                    if before.is_some() {
                         tracing::info!("the configuration differs from the stored one, and is applied");
                     }
                     context.put(record::CONFIGURATION, &document).await?;
