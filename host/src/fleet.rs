@@ -151,7 +151,11 @@ pub trait Fleet: Send + Sync {
     /// Creates a unit as `inactive`. A unit of that name with other options would be replaced, so look first.
     fn submit(&self, name: &str, options: &[UnitOption]) -> impl Future<Output = Result<(), Error>> + Send;
     /// Sets the target state of a unit that exists. Twice is the same as once.
-    fn set_desired(&self, name: &str, desired: DesiredState) -> impl Future<Output = Result<(), Error>> + Send;
+    fn set_desired(
+        &self,
+        name: &str,
+        desired: DesiredState,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
     /// Removes a unit. One that is not there is a success.
     fn destroy(&self, name: &str) -> impl Future<Output = Result<(), Error>> + Send;
 }

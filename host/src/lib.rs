@@ -5,3 +5,4 @@ pub mod config;
 pub mod fleet;
 pub mod scaling;
 pub mod store;
+pub mod tls;
