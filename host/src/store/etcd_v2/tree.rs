@@ -46,7 +46,7 @@ pub(super) async fn list(client: &Client, prefix: &str) -> Result<Vec<Entry>, Er
     Ok(entries)
 }
 
-/// Hands on a snapshot of everything below `prefix`. Returns the batch, and the index of the store at the time.
+/// Hands on a snapshot of everything below `prefix`. Returns the index of the store at the time.
 pub(super) async fn snapshot(client: &Client, prefix: &str, mut batch: Batch) -> Result<u64, Error> {
     let base = prefix.to_owned();
     let mut spare = batch.empty();
@@ -68,14 +68,13 @@ pub(super) async fn snapshot(client: &Client, prefix: &str, mut batch: Batch) ->
         parsed
     })
     .await?;
-    match outcome {
-        Some(parsed) => parsed.map_err(|error| broken(client, prefix, error))?,
+    if let Some(parsed) = outcome {
+        parsed.map_err(|error| broken(client, prefix, error))?;
+    } else {
         // The directory does not exist yet.
-        None => {
-            let _ = spare.add(Change::SnapshotStart);
-            let _ = spare.add(Change::SnapshotEnd);
-            let _ = spare.flush().await;
-        }
+        let _ = spare.add(Change::SnapshotStart);
+        let _ = spare.add(Change::SnapshotEnd);
+        let _ = spare.flush().await;
     }
     Ok(index)
 }

@@ -20,7 +20,7 @@ use crate::store::keys::{normalise, strip};
 use crate::store::{Change, Error};
 
 /// How long one poll waits. A peer that died in silence is noticed after this time; a poll a minute costs nothing.
-const POLL_TIME: Duration = Duration::from_secs(60);
+const POLL_TIME: Duration = Duration::from_mins(1);
 /// The API's error for an index that its history of 1000 events no longer reaches.
 const HISTORY_LOST: u32 = 401;
 /// How far a follower may lag, in events that are not our own deletes, before it reads the directory: half of what
