@@ -38,8 +38,12 @@ impl Types {
 }
 
 fn policy(name: String, service_type: String, operator: Operator, threshold: f64) -> ScalingPolicy {
-    let rule =
-        Rule { operator, threshold, period: SignedDuration::from_secs(30), cooldown: SignedDuration::from_mins(1) };
+    let rule = Rule {
+        operator,
+        threshold,
+        period: SignedDuration::from_secs(30),
+        cooldown: SignedDuration::from_mins(1),
+    };
     let metric = MetricName::new("cpu_user");
     ScalingPolicy { name, service_type, metric, aggregated: false, threshold_unit: None, rule }
 }
@@ -57,7 +61,8 @@ fn config(types: Types, services: usize) -> Config {
         policies: indexmap::IndexMap::default(),
         document: serde_json::Value::Null,
     };
-    let options = vec![UnitOption { section: "Service".into(), name: "ExecStart".into(), value: "/bin/true".into() }];
+    let options =
+        vec![UnitOption { section: "Service".into(), name: "ExecStart".into(), value: "/bin/true".into() }];
     for index in 0..services {
         let (name, up, down) = (format!("s{index}"), format!("up{index}"), format!("down{index}"));
         config.policies.insert(up.clone(), policy(up.clone(), types.of(index), Operator::Greater, 90.0));
@@ -66,7 +71,11 @@ fn config(types: Types, services: usize) -> Config {
             name: name.clone(),
             service_type: types.of(index),
             role: Role::Scaled,
-            unit: UnitFile { name: format!("{name}@.service"), path: "/units".into(), options: options.clone() },
+            unit: UnitFile {
+                name: format!("{name}@.service"),
+                path: "/units".into(),
+                options: options.clone(),
+            },
             bounds: Bounds { min: 1, max: None },
             ports: Ports { base: 1, per_instance: 1 },
             attached: Vec::new(),

@@ -32,7 +32,7 @@ pub use endpoint::{ETCD_ENDPOINT_DEFAULT, EndpointError, FLEET_SOCKET_DEFAULT, e
 pub use load::{Loaded, SERVICE_FOLDER_DEFAULT, from_stored, load};
 pub use report::Report;
 pub use schema::schema;
-pub use units::{parse_unit, ParseUnit, UnitFileProblem};
+pub use units::{ParseUnit, UnitFileProblem, parse_unit};
 
 /// A configuration that passed every check.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
-use crate::cli::{EtcdArgs, EtcdApi, RunArgs};
+use crate::cli::{EtcdApi, EtcdArgs, RunArgs};
 use crate::clock::SystemClock;
 use crate::config::{self, Config, Report};
 use crate::engine::{Chain, Parts};
@@ -74,7 +74,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
     let holder = holder(&mut rng);
     let parts = Parts { store, fleet: HttpFleet::new(&endpoint)?, clock: SystemClock, rng };
     let ttl = Duration::from_secs(args.lease_ttl);
-    lead::serve(parts, &holder, ttl, |_| Ok(config.clone()), shutdown).await
+    Box::pin(lead::serve(parts, &holder, ttl, |_| Ok(config.clone()), shutdown)).await
 }
 
 /// The configuration in the file; `None` when there is no file.
@@ -82,7 +82,8 @@ fn read_file(path: &Path, folders: &[PathBuf]) -> Result<Option<Config>, Error> 
     if matches!(path.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound) {
         return Ok(None);
     }
-    let (config, report) = config::load(path, folders, config::parse_unit).into_result().map_err(Error::Config)?;
+    let (config, report) =
+        config::load(path, folders, config::parse_unit).into_result().map_err(Error::Config)?;
     warn(&report);
     Ok(Some(config))
 }
@@ -111,7 +112,11 @@ fn settings(args: &EtcdArgs, from_file: Option<&str>, seed: u64) -> Settings {
 }
 
 /// Connects to etcd, and takes the stored configuration from there if there is no file.
-async fn reach(settings: &Settings, from_file: Option<Config>, path: &Path) -> Result<(AnyStore, Config), Error> {
+async fn reach(
+    settings: &Settings,
+    from_file: Option<Config>,
+    path: &Path,
+) -> Result<(AnyStore, Config), Error> {
     let store = patiently("connecting to etcd", || connect(settings.clone())).await?;
     if let Some(config) = from_file {
         return Ok((store, config));

@@ -8,6 +8,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 
+mod backoff;
+mod batch;
+pub mod connect;
+pub mod etcd_v2;
+pub mod etcd_v3;
+pub mod keys;
+
 /// A key with its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {

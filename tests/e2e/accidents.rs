@@ -10,16 +10,19 @@ use dynamite_tests::scene::{CONFIG, Scene, eventually};
 #[tokio::test]
 async fn a_failed_and_a_vanished_unit_are_replaced_and_foreign_ones_left_alone() -> Result<()> {
     let scene = Scene::start(Api::V2).await?;
-    let theirs = [UnitOption { section: "Service".into(), name: "ExecStart".into(), value: "/bin/theirs".into() }];
+    let theirs =
+        [UnitOption { section: "Service".into(), name: "ExecStart".into(), value: "/bin/theirs".into() }];
     for name in ["apache@8081.service", "apache_logging@8083.service", "other.service"] {
         ensure!(scene.fleet.put_foreign(name, &theirs, DesiredState::Inactive).is_ok());
     }
-    let daemon = scene.dynamite().await?;
+    let daemon = scene.dynamite()?;
     scene.until_apaches(&[8080, 8082], &daemon).await?;
     ensure!(scene.fleet.crash("apache@8080.service"));
     ensure!(scene.fleet.delete_foreign("apache_discovery@8082.service").is_ok());
     eventually(&daemon, async || {
-        for word in ["replace apache@8080.service: failed", "replace apache_discovery@8082.service: fleet does not"] {
+        for word in
+            ["replace apache@8080.service: failed", "replace apache_discovery@8082.service: fleet does not"]
+        {
             ensure!(daemon.log().contains(word), "no word of {word}");
         }
         Ok(())
@@ -37,7 +40,7 @@ async fn a_failed_and_a_vanished_unit_are_replaced_and_foreign_ones_left_alone()
 async fn a_unit_that_never_runs_makes_its_service_degraded() -> Result<()> {
     let scene = Scene::start(Api::V3).await?;
     scene.fleet.fail("apache@*");
-    let daemon = scene.dynamite().await?;
+    let daemon = scene.dynamite()?;
     eventually(&daemon, async || {
         let status = scene.value("/_dynamite/state/service/apache").await?;
         ensure!(status.contains("degraded") && status.contains("failed"), "status: {status:?}");
@@ -62,7 +65,7 @@ async fn faults_of_fleet_are_waited_out_and_nothing_is_doubled() -> Result<()> {
         scene.fleet.fault(fault, 2);
         scene.fleet.fault_on("PUT", fault, 2);
     }
-    let daemon = scene.dynamite().await?;
+    let daemon = scene.dynamite()?;
     scene.until_apaches(&[8080, 8081], &daemon).await?;
     scene.fleet.close().await;
     scene.until_running(&daemon).await?;
@@ -80,10 +83,10 @@ async fn faults_of_fleet_are_waited_out_and_nothing_is_doubled() -> Result<()> {
 
 async fn etcd_may_go_and_come_back(api: Api) -> Result<()> {
     let mut scene = Scene::start(api).await?;
-    let daemon = scene.dynamite().await?;
+    let daemon = scene.dynamite()?;
     scene.until_apaches(&[8080, 8081], &daemon).await?;
     scene.until_running(&daemon).await?;
-    scene.etcd.as_mut().context("an etcd")?.kill().await?;
+    scene.etcd.as_mut().context("an etcd")?.kill()?;
     // Longer than the lease lasts.
     eventually(&daemon, async || {
         ensure!(daemon.log().contains("the lease ran out"), "it has not noticed");
@@ -116,7 +119,7 @@ async fn etcd_may_go_and_come_back_v3() -> Result<()> {
 async fn a_bad_configuration_is_refused_before_anything_is_written() -> Result<()> {
     let scene = Scene::start(Api::V2).await?;
     scene.configure(&CONFIG.replace("max_instance: 5", "max_instances: 5").replace("gt", "above"))?;
-    let mut daemon = scene.dynamite().await?;
+    let mut daemon = scene.dynamite()?;
     let status = daemon.wait().await?;
     ensure!(status.code() == Some(78), "{status}");
     eventually(&daemon, async || {
@@ -125,22 +128,31 @@ async fn a_bad_configuration_is_refused_before_anything_is_written() -> Result<(
         Ok(())
     })
     .await?;
-    ensure!(scene.keys("/_dynamite").await?.is_empty() && scene.fleet.requests().is_empty(), "it wrote something");
+    ensure!(
+        scene.keys("/_dynamite").await?.is_empty() && scene.fleet.requests().is_empty(),
+        "it wrote something"
+    );
     Ok(())
 }
 
 async fn garbage_is_counted_and_costs_nobody_else_a_sample(api: Api) -> Result<()> {
     let scene = Scene::start(api).await?;
-    let daemon = scene.dynamite().await?;
+    let daemon = scene.dynamite()?;
     scene.until_running(&daemon).await?;
-    for (second, value) in [(0, "95"), (5, "NaN"), (6, ""), (7, "{\"a\":1}"), (8, "1e999"), (9, "\u{0}\u{fffd}")] {
+    for (second, value) in
+        [(0, "95"), (5, "NaN"), (6, ""), (7, "{\"a\":1}"), (8, "1e999"), (9, "\u{0}\u{fffd}")]
+    {
         scene.sample("first", second, value).await?;
     }
     let path = "/metrics/webserver/first/cpu_user";
-    for key in ["yesterday", "99999999999999999999", "2015-02-30T00:00:00Z", "2999-01-01T00:00:00Z", "%2F", "a b"] {
+    for key in
+        ["yesterday", "99999999999999999999", "2015-02-30T00:00:00Z", "2999-01-01T00:00:00Z", "%2F", "a b"]
+    {
         scene.store.put(&format!("{path}/{key}"), "95").await?;
     }
-    for key in ["/metrics/stray", "/metrics/webserver/stray", "/metrics/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s/t"] {
+    for key in
+        ["/metrics/stray", "/metrics/webserver/stray", "/metrics/a/b/c/d/e/f/g/h/i/j/k/l/m/n/o/p/q/r/s/t"]
+    {
         scene.store.put(key, "95").await?;
     }
     scene.store.put("/services/webserver/first/service_instance_name", "\u{1}{]nonsense").await?;

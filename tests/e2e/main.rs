@@ -1,5 +1,8 @@
 //! End-to-end tests, one module a scenario, in one binary: linking is slow.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test that is how to fail")]
+
 mod accidents;
 mod recovery;
 mod scaling;
+mod store;

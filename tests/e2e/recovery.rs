@@ -19,19 +19,21 @@ fn writes(scene: &Scene) -> Vec<String> {
 
 async fn a_killed_one_is_followed_by_one_that_goes_on(api: Api) -> Result<()> {
     let scene = Scene::start(api).await?;
-    scene.dynamite().await?.kill().await?;
+    scene.dynamite()?.kill().await?;
     // Killed as soon as it has asked something of fleet, five times over.
     for _ in 0..5 {
         let mut arrivals = scene.fleet.arrivals();
-        let daemon = scene.dynamite().await?;
-        while let Ok(request) = tokio::time::timeout(std::time::Duration::from_secs(20), arrivals.recv()).await? {
+        let daemon = scene.dynamite()?;
+        while let Ok(request) =
+            tokio::time::timeout(std::time::Duration::from_secs(20), arrivals.recv()).await?
+        {
             if request.method == "PUT" || scene.apaches() == [8080, 8081] {
                 break;
             }
         }
         daemon.kill().await?;
     }
-    let daemon = scene.dynamite().await?;
+    let daemon = scene.dynamite()?;
     scene.until_apaches(&[8080, 8081], &daemon).await?;
     scene.until_running(&daemon).await?;
     ensure!(scene.fleet.units().len() == 6, "none doubled: {:?}", scene.fleet.units());
@@ -50,7 +52,7 @@ async fn a_killed_one_is_followed_by_one_that_goes_on_v3() -> Result<()> {
 
 async fn a_cooldown_and_a_trigger_outlive_the_process(api: Api) -> Result<()> {
     let scene = Scene::start(api).await?;
-    let daemon = scene.dynamite().await?;
+    let daemon = scene.dynamite()?;
     scene.until_apaches(&[8080, 8081], &daemon).await?;
     scene.until_running(&daemon).await?;
     for second in [0, 15] {
@@ -62,7 +64,7 @@ async fn a_cooldown_and_a_trigger_outlive_the_process(api: Api) -> Result<()> {
         scene.sample("first", second, "95").await?;
     }
     daemon.kill().await?;
-    let daemon = scene.dynamite().await?;
+    let daemon = scene.dynamite()?;
     scene.until_running(&daemon).await?;
     scene.sample("first", 89, "95").await?;
     scene.sample("first", 90, "95").await?;
@@ -84,9 +86,9 @@ async fn a_cooldown_and_a_trigger_outlive_the_process_on_v3() -> Result<()> {
 
 async fn a_standby_takes_over(api: Api) -> Result<()> {
     let scene = Scene::start(api).await?;
-    let first = scene.dynamite().await?;
+    let first = scene.dynamite()?;
     scene.until_apaches(&[8080, 8081], &first).await?;
-    let second = scene.dynamite().await?;
+    let second = scene.dynamite()?;
     let stands_by = |daemon: &Daemon| daemon.log().contains("another Dynamite leads");
     eventually(&second, async || {
         ensure!(stands_by(&second), "it does not stand by");
@@ -112,7 +114,8 @@ async fn a_standby_takes_over_on_v3() -> Result<()> {
 
 /// The units that the original's state names, as the original submitted them.
 fn original_units(state: &serde_json::Value) -> Result<Vec<(String, Vec<UnitOption>)>> {
-    let template = state["/_dynamite/run/service/apache/fleet_service_template"].as_str().context("a template")?;
+    let template =
+        state["/_dynamite/run/service/apache/fleet_service_template"].as_str().context("a template")?;
     let template: serde_json::Value = serde_json::from_str(template)?;
     let attached = template["attached_services"].as_array().context("attached services")?;
     let mut units = Vec::new();
@@ -120,7 +123,9 @@ fn original_units(state: &serde_json::Value) -> Result<Vec<(String, Vec<UnitOpti
         let name = template["service_config_details"]["name_of_unit_file"].as_str().context("a unit file")?;
         let options: Vec<UnitOption> =
             serde_json::from_value(template["unit_file_details_json_dict"]["options"].clone())?;
-        units.extend([8080, 8081, 8082].map(|number| (name.replace('@', &format!("@{number}")), options.clone())));
+        units.extend(
+            [8080, 8081, 8082].map(|number| (name.replace('@', &format!("@{number}")), options.clone())),
+        );
     }
     Ok(units)
 }
@@ -142,7 +147,7 @@ async fn what_the_original_left_is_taken_over_without_touching_a_unit() -> Resul
     }
     // There is no file: the stored configuration is used, with the unit files that are stored in the template.
     std::fs::remove_file(scene.config_path())?;
-    let daemon = scene.dynamite().await?;
+    let daemon = scene.dynamite()?;
     scene.until_running(&daemon).await?;
     ensure!(scene.apaches() == [8080, 8081, 8082], "{:?}", scene.running());
     ensure!(writes(&scene) == [] as [String; 0], "{:?}", writes(&scene));

@@ -7,7 +7,7 @@ use dynamite_tests::scene::{Scene, eventually};
 
 async fn the_example_scales(api: Api) -> Result<()> {
     let scene = Scene::start(api).await?;
-    let daemon = scene.dynamite().await?;
+    let daemon = scene.dynamite()?;
     scene.until_apaches(&[8080, 8081], &daemon).await?;
     scene.until_running(&daemon).await?;
     let configuration = scene.value("/_dynamite/init/application_configuration").await?;
@@ -67,10 +67,11 @@ async fn an_attached_json_metric_scales(api: Api) -> Result<()> {
         .replace("service_type: webserver", "service_type: loadbalancer")
         .replace("period: 15", "period: 0");
     scene.configure(&config)?;
-    let daemon = scene.dynamite().await?;
+    let daemon = scene.dynamite()?;
     scene.until_apaches(&[8080, 8081], &daemon).await?;
     scene.until_running(&daemon).await?;
-    let key = format!("/metrics/loadbalancer/response_time/{}", dynamite_tests::scene::now().as_millisecond());
+    let key =
+        format!("/metrics/loadbalancer/response_time/{}", dynamite_tests::scene::now().as_millisecond());
     scene.store.put(&key, r#"{"time_backend_response.p95": 250.5, "count": 3}"#).await?;
     scene.until_apaches(&[8080, 8081, 8082], &daemon).await
 }

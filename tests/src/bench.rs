@@ -54,7 +54,10 @@ impl Spread {
     pub fn of(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         let at = |percent: usize| {
-            times.get((times.len() * percent / 100).min(times.len().saturating_sub(1))).copied().unwrap_or_default()
+            times
+                .get((times.len() * percent / 100).min(times.len().saturating_sub(1)))
+                .copied()
+                .unwrap_or_default()
         };
         Self { p50: at(50), p99: at(99) }
     }

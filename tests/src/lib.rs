@@ -3,3 +3,4 @@
 pub mod bench;
 pub mod etcd;
 pub mod scene;
+pub mod wait;

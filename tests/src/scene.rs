@@ -21,7 +21,7 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::bench::Target;
-use crate::etcd::{Etcd, EtcdOptions};
+use crate::etcd::{self, Etcd};
 
 /// How long anything may take that shall happen: far longer than it does, for machines that are busy.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -113,7 +113,7 @@ impl Scene {
     pub async fn with(target: &Target, api: Api, fleet: Options) -> Result<Self> {
         let etcd = match target.etcd {
             Some(_) => None,
-            None => Some(Etcd::start(EtcdOptions::default()).await?),
+            None => Some(Etcd::start(etcd::Options { v2: true, ..etcd::Options::default() }).await?),
         };
         let started = etcd.as_ref().map(Etcd::endpoint);
         let etcd_endpoint = started.or_else(|| target.etcd.clone()).context("an etcd")?;
@@ -223,22 +223,12 @@ impl Scene {
     ///
     /// # Errors
     /// What kept it from starting.
-    pub async fn dynamite(&self) -> Result<Daemon> {
-        self.dynamite_with(&[]).await
-    }
-
-    /// Starts Dynamite with further flags.
-    ///
-    /// # Errors
-    /// What kept it from starting.
-    pub async fn dynamite_with(&self, flags: &[&str]) -> Result<Daemon> {
-        let config = self.config_path();
-        let fleet = self.fleet_endpoint().to_string();
+    pub fn dynamite(&self) -> Result<Daemon> {
+        let (config, fleet) = (self.config_path(), self.fleet_endpoint().to_string());
         let api = if self.api == Api::V2 { "v2" } else { "v3" };
         let config = config.to_str().context("the path of a temporary folder is text")?;
-        let mut args = vec!["-c", config, "-e", &self.etcd_endpoint, "-f", &fleet, "--etcd-api", api, "--lease-ttl", "2"];
-        args.extend(flags);
-        Daemon::start(&args)
+        let etcd = &*self.etcd_endpoint;
+        Daemon::start(&["-c", config, "-e", etcd, "-f", &fleet, "--etcd-api", api, "--lease-ttl", "2"])
     }
 
     /// Writes a sample of an instance, at a second of the scene's own time.
@@ -340,7 +330,10 @@ pub fn now() -> Timestamp {
 ///
 /// # Errors
 /// What the check said last, with the log of the daemon, when it does not hold in time.
-pub async fn eventually<F: Future<Output = Result<()>>>(daemon: &Daemon, mut check: impl FnMut() -> F) -> Result<()> {
+pub async fn eventually<F: Future<Output = Result<()>>>(
+    daemon: &Daemon,
+    mut check: impl FnMut() -> F,
+) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         match check().await {
@@ -442,7 +435,8 @@ pub fn binary() -> Result<&'static Path> {
 fn build() -> Result<PathBuf> {
     let here = std::env::current_exe()?;
     // Tests are built into target/<profile>/deps, programs into the folder above.
-    let folder = here.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).context("a target folder")?;
+    let folder =
+        here.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).context("a target folder")?;
     let release = folder.file_name().is_some_and(|name| name == "release");
     let mut command = std::process::Command::new(env!("CARGO"));
     command.args(["build", "--quiet", "--package", "dynamite", "--bin", "dynamite"]);

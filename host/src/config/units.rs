@@ -37,8 +37,11 @@ pub fn parse_unit(bytes: &[u8]) -> Result<Vec<UnitOption>, Vec<UnitFileProblem>>
         errors.into_iter().map(problem).collect::<Vec<_>>()
     })?;
     unit_file::check_options(&options).map_err(|errors| {
-        let problem =
-            |error: unit_file::OptionError| UnitFileProblem { line: 0, column: 0, message: error.to_string() };
+        let problem = |error: unit_file::OptionError| UnitFileProblem {
+            line: 0,
+            column: 0,
+            message: error.to_string(),
+        };
         errors.into_iter().map(problem).collect::<Vec<_>>()
     })?;
     Ok(options)

@@ -24,16 +24,16 @@ const MEASURED: Duration = Duration::from_secs(15);
 pub async fn measure(target: &Target, api: Api) -> Result<String> {
     let scene = Scene::at(target, api).await?;
     scene.configure(&CONFIG.replace("period: 15", "period: 2"))?;
-    let daemon = scene.dynamite().await?;
+    let daemon = scene.dynamite()?;
     scene.until_running(&daemon).await?;
     let mut writers = JoinSet::new();
     for writer in 0..10 {
         writers.spawn(write(scene.connect().await?, writer));
     }
     sleep(WARM_UP).await;
-    let (before, began) = (process::cpu_time(daemon.pid())?, Instant::now());
-    sleep(MEASURED).await;
-    let (used, took) = (process::cpu_time(daemon.pid())? - before, began.elapsed());
+    let began = Instant::now();
+    let used = process::cpu_time_during(daemon.pid(), sleep(MEASURED)).await?;
+    let took = began.elapsed();
     writers.shutdown().await;
     let left = scene.keys("/metrics").await?.len();
     let samples = took.as_secs_f64() * f64::from(RATE);

@@ -34,8 +34,7 @@ impl Reaction {
     #[must_use]
     pub fn ratio(&self) -> String {
         let ratio = |a: Duration, b: Duration| a.as_secs_f64() / b.as_secs_f64();
-        let (p50, p99) =
-            (ratio(self.dynamite.p50, self.floor.p50), ratio(self.dynamite.p99, self.floor.p99));
+        let (p50, p99) = (ratio(self.dynamite.p50, self.floor.p50), ratio(self.dynamite.p99, self.floor.p99));
         format!("p50 {p50:.2}, p99 {p99:.2}")
     }
 }
@@ -48,7 +47,7 @@ pub async fn measure(target: &Target, api: Api) -> Result<Reaction> {
     let scene = Scene::at(target, api).await?;
     let config = CONFIG.replace("max_instance: 5\n", "").replace("min_instance: 2", "min_instance: 1");
     scene.configure(&config.replace("cooldown_period: 1\n", "cooldown_period: 0\n"))?;
-    let daemon = scene.dynamite().await?;
+    let daemon = scene.dynamite()?;
     scene.until_running(&daemon).await?;
     let mut floor = Floor::start(&scene).await?;
     let (mut floors, mut reactions) = (Vec::new(), Vec::new());
@@ -100,7 +99,8 @@ impl Floor {
 
     async fn round(&mut self, scene: &Scene, round: u32) -> Result<Duration> {
         let name = format!("floor{round}.service");
-        let options = [UnitOption { section: "Service".into(), name: "ExecStart".into(), value: "/bin/true".into() }];
+        let options =
+            [UnitOption { section: "Service".into(), name: "ExecStart".into(), value: "/bin/true".into() }];
         sleep(Duration::from_millis(5 + u64::from(round * 5 % 11))).await;
         let arrival = scene.first_put(name.clone())?;
         let began = Instant::now();

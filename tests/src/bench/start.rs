@@ -38,7 +38,7 @@ pub async fn backlog(target: &Target, api: Api) -> Result<String> {
         written??;
     }
     let began = Instant::now();
-    let daemon = scene.dynamite().await?;
+    let daemon = scene.dynamite()?;
     while !daemon.log().contains("policies are live") {
         sleep(Duration::from_millis(1)).await;
     }
@@ -57,7 +57,7 @@ pub async fn cold(target: &Target, api: Api) -> Result<String> {
         let scene = Scene::at(target, api).await?;
         let arrival = scene.first_put("apache_discovery@8080.service".to_owned())?;
         let began = Instant::now();
-        let daemon = scene.dynamite().await?;
+        let daemon = scene.dynamite()?;
         let at = tokio::time::timeout(Duration::from_secs(20), arrival).await.context("no PUT")??;
         times.push(at.duration_since(began));
         daemon.kill().await?;

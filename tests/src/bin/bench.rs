@@ -5,7 +5,7 @@
 
 use anyhow::Result;
 use dynamite::store::connect::Api;
-use dynamite_tests::bench::{cost, reaction, rest, start, Target};
+use dynamite_tests::bench::{Target, cost, reaction, rest, start};
 
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "a table is what it is for")]
@@ -14,7 +14,9 @@ async fn main() -> Result<()> {
     println!("| what | etcd API | measured | bound |");
     println!("|---|---|---|---|");
     for (api, name) in [(Api::V2, "v2"), (Api::V3, "v3")] {
-        let row = |what: &str, measured: String, bound: &str| println!("| {what} | {name} | {measured} | {bound} |");
+        let row = |what: &str, measured: String, bound: &str| {
+            println!("| {what} | {name} | {measured} | {bound} |")
+        };
         let reaction = reaction::measure(&target, api).await?;
         row("floor: watch + write + PUT", reaction.floor.to_string(), "");
         row("reaction: sample to first PUT", reaction.dynamite.to_string(), "");

@@ -1,0 +1,157 @@
+//! [`Store`] over etcd's gRPC API, v3.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc::Sender;
+use tonic::{Code, Status};
+
+use self::client::{Client, Repeat};
+use self::messages::{Compare, DeleteRangeRequest, HeaderResponse, KeyValue, Op, PutRequest, RangeRequest};
+use self::messages::{RangeResponse, RequestOp, Target, TxnRequest, TxnResponse};
+use self::range::{Page, Pages};
+use self::watch::text;
+use super::connect::Checked;
+use super::keys::normalise;
+use super::{Change, Entry, Error, Expected, Lock, Store, VALUE_BYTES_MAX};
+
+mod client;
+mod lock;
+mod messages;
+mod range;
+mod watch;
+
+/// The most operations that etcd takes in one transaction, unless it is told otherwise.
+const TXN_OPS_MAX: usize = 128;
+
+const TXN: &str = "/etcdserverpb.KV/Txn";
+
+/// A cluster that serves the gRPC API.
+#[derive(Debug)]
+pub struct EtcdV3 {
+    client: Client,
+    seed: u64,
+}
+
+impl EtcdV3 {
+    /// A store on these servers; connects to none of them.
+    pub(super) fn new(checked: &Checked) -> Result<Self, Error> {
+        Ok(Self { client: Client::new(checked)?, seed: checked.seed })
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<KeyValue>, Status> {
+        let request = RangeRequest { key: key.as_bytes().to_vec(), ..RangeRequest::default() };
+        let answer: RangeResponse =
+            self.client.call("/etcdserverpb.KV/Range", request, Repeat::Harmless).await?;
+        Ok(answer.kvs.into_iter().next())
+    }
+
+    /// Carries out `put` if `against` holds.
+    async fn put_when(&self, put: PutRequest, against: Target) -> Result<TxnResponse, Status> {
+        let target = match against {
+            Target::Created(_) => 1,
+            Target::Modified(_) => 2,
+            Target::Value(_) => 3,
+        };
+        let compare = Compare { result: 0, target, key: put.key.clone(), against: Some(against) };
+        let success = vec![RequestOp { op: Some(Op::Put(put)) }];
+        self.client.call(TXN, TxnRequest { compare: vec![compare], success }, Repeat::Misleading).await
+    }
+}
+
+fn entry(kv: KeyValue) -> Result<Entry, Error> {
+    let key = text(kv.key);
+    if kv.value.len() > VALUE_BYTES_MAX {
+        return Err(too_large(&key));
+    }
+    Ok(Entry { key, value: text(kv.value), revision: kv.mod_revision.unsigned_abs() })
+}
+
+fn too_large(key: &str) -> Error {
+    let message = format!("the value is larger than {VALUE_BYTES_MAX} bytes");
+    Error::Refused { request: format!("range {key}"), message }
+}
+
+impl Store for EtcdV3 {
+    async fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
+        let key = normalise(key);
+        match self.read(&key).await {
+            Ok(kv) => kv.map(entry).transpose(),
+            Err(status) if range::is_too_large(&status) => Err(too_large(&key)),
+            Err(status) => Err(self.client.error(&format!("range {key}"), status)),
+        }
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
+        let prefix = normalise(prefix);
+        let mut pages = Pages::below(&self.client, &prefix);
+        let mut entries = Vec::new();
+        let failed = |status| self.client.error(&format!("range {prefix}/"), status);
+        while let Some(page) = pages.next().await.map_err(failed)? {
+            match page {
+                Page::Keys(kvs) => {
+                    for kv in kvs {
+                        entries.push(entry(kv)?);
+                    }
+                }
+                Page::Oversized(key) => return Err(too_large(&text(key))),
+            }
+        }
+        Ok(entries)
+    }
+
+    async fn put(&self, key: &str, value: &str) -> Result<u64, Error> {
+        let key = normalise(key);
+        let request = PutRequest { key: key.clone().into_bytes(), value: value.into(), lease: 0 };
+        let answer: Result<HeaderResponse, Status> =
+            self.client.call("/etcdserverpb.KV/Put", request, Repeat::Harmless).await;
+        let answer = answer.map_err(|status| self.client.error(&format!("put {key}"), status))?;
+        Ok(answer.header.map_or(0, |header| header.revision.unsigned_abs()))
+    }
+
+    async fn put_if(&self, key: &str, value: &str, expected: Expected) -> Result<Option<u64>, Error> {
+        let key = normalise(key);
+        let against = match expected {
+            Expected::Absent => Target::Created(0),
+            Expected::Revision(revision) => Target::Modified(revision.cast_signed()),
+        };
+        let put = PutRequest { key: key.clone().into_bytes(), value: value.into(), lease: 0 };
+        let answer = self.put_when(put, against).await;
+        let answer = answer.map_err(|status| self.client.error(&format!("txn {key}"), status))?;
+        Ok(answer.header.filter(|_| answer.succeeded).map(|header| header.revision.unsigned_abs()))
+    }
+
+    async fn delete(&self, keys: &[String]) -> Result<(), Error> {
+        for some in keys.chunks(TXN_OPS_MAX) {
+            let delete = |key: &String| DeleteRangeRequest { key: normalise(key).into_bytes() };
+            let success = some.iter().map(|key| RequestOp { op: Some(Op::Delete(delete(key))) }).collect();
+            let request = TxnRequest { compare: Vec::new(), success };
+            let answer: Result<TxnResponse, Status> = self.client.call(TXN, request, Repeat::Harmless).await;
+            answer.map_err(|status| self.client.error("txn of deletes", status))?;
+        }
+        Ok(())
+    }
+
+    async fn follow(&self, prefix: &str, changes: Sender<Vec<Change>>) {
+        watch::follow(&self.client, fastrand::Rng::with_seed(self.seed), prefix, changes).await;
+    }
+
+    async fn lock(&self, key: &str, holder: &str, ttl: Duration) -> Result<Option<Lock>, Error> {
+        let lock = Lock { key: normalise(key), holder: holder.to_owned(), lease: 0, ttl };
+        let failed = |status| self.client.error(&format!("lock {key}"), status);
+        self.take(lock).await.map_err(failed)
+    }
+
+    async fn renew(&self, lock: &Lock) -> Result<bool, Error> {
+        let failed = |status| self.client.error(&format!("renew {}", lock.key), status);
+        self.keep(lock).await.map_err(failed)
+    }
+
+    async fn unlock(&self, lock: &Lock) -> Result<(), Error> {
+        match self.revoke(lock.lease).await {
+            Err(status) if status.code() != Code::NotFound => {
+                Err(self.client.error(&format!("unlock {}", lock.key), status))
+            }
+            _ => Ok(()),
+        }
+    }
+}
