@@ -18,8 +18,9 @@ use crate::record::{self, Action, CooldownRecord, InstanceRecord, Intent};
 use crate::scaling::{Direction, Loss, Reason};
 use crate::store::Store;
 
-/// How long a unit may take to reach a machine. fleet needs 2 to 7 s; one that no machine accepts waits for ever.
-const SCHEDULE_TIME_MAX: Duration = Duration::from_mins(2);
+/// How long a unit may neither run nor be on its way. fleet needs 2 to 7 s to bring it to a machine; one that no machine
+/// accepts, or that systemd starts over and over, waits for ever.
+const STANDSTILL_MAX: Duration = Duration::from_mins(2);
 /// How long systemd's row of a removed unit is waited for before its number is free anyway. fleet may unload one unit
 /// in 5 s, so that many removals take long.
 const ROW_TIME_MAX: Duration = Duration::from_mins(5);
@@ -331,8 +332,10 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
             seen = inventory.asked_at;
             match inventory.health(name) {
                 Health::Up => return Ok(()),
-                Health::Pending if inventory.is_scheduled(name) || began.elapsed() < SCHEDULE_TIME_MAX => {}
-                Health::Pending => return Err(Trouble::Failed(format!("{name}: no machine took it"))),
+                Health::Pending if inventory.is_progressing(name) || began.elapsed() < STANDSTILL_MAX => {}
+                Health::Pending => {
+                    return Err(Trouble::Failed(format!("{name}: {}", inventory.standstill(name))));
+                }
                 // Right after the launch the row may still be that of a loaded unit.
                 Health::Lost(Loss::Ended) if !ended_before => ended_before = true,
                 Health::Lost(loss) => {

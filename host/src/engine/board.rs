@@ -209,6 +209,7 @@ impl Board {
                     Health::Lost(loss) => {
                         if let Some(job) = post.lost(index, number, loss, now) {
                             effects.jobs.push(job);
+                            effects.statuses.extend(post.degraded.is_some().then_some(index));
                         }
                     }
                     Health::Up | Health::Pending => {

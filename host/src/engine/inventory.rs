@@ -76,9 +76,18 @@ impl Inventory {
         self.seen.get(name).map_or(Health::Lost(Loss::Vanished), Seen::health)
     }
 
-    /// Whether systemd on some machine knows the unit.
-    pub(crate) fn is_scheduled(&self, name: &str) -> bool {
-        self.seen.get(name).is_some_and(|seen| seen.row.is_some())
+    /// Whether systemd on some machine is bringing the unit up, and has not just seen it die to start it over.
+    pub(crate) fn is_progressing(&self, name: &str) -> bool {
+        let row = self.seen.get(name).and_then(|seen| seen.row.as_ref());
+        row.is_some_and(|row| row.active == "activating" && row.sub != "auto-restart")
+    }
+
+    /// Why a unit that was launched is neither up nor on its way.
+    pub(crate) fn standstill(&self, name: &str) -> String {
+        match self.seen.get(name).and_then(|seen| seen.row.as_ref()) {
+            Some(row) => format!("it does not come up ({} {})", row.active, row.sub),
+            None => "no machine took it".to_owned(),
+        }
     }
 
     /// How many units there are.

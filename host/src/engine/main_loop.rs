@@ -110,6 +110,11 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
         context.set_inventory(inventory);
         let mut effects = Effects::default();
         self.brain.take_over(stored, context.inventory(), &mut effects);
+        for service in stored.templates.keys() {
+            if !self.brain.board.by_name.contains_key(service) {
+                self.write(record::template_key(service), None);
+            }
+        }
         let instances: u32 = self.brain.board.posts.iter().map(|post| post.roster.count()).sum();
         tracing::info!(
             services = self.brain.board.posts.len(),

@@ -168,8 +168,10 @@ impl Post {
             return None;
         }
         seat.doubts = 0;
-        if seat.since.is_some_and(|since| now.duration_since(since) < STABLE) {
+        let early = seat.since.is_some_and(|since| now.duration_since(since) < STABLE);
+        if early {
             self.count_failure(now);
+            self.degrade(&format!("{} came up and was lost: {loss}", self.unit_name(number)));
         }
         let crew = self.crew(index, number);
         let reason = Reason::Lost(loss);
@@ -255,12 +257,20 @@ impl Post {
             return false;
         }
         self.roster.want(self.roster.count());
+        self.degrade(error);
+        true
+    }
+
+    /// Makes the service degraded, if enough attempts failed.
+    fn degrade(&mut self, error: &str) {
+        if self.failures < ATTEMPTS_MAX {
+            return;
+        }
         let reason = Reason::GaveUp { attempts: self.failures, error: error.to_owned() };
         if self.degraded.is_none() {
-            tracing::error!(service, error, "{service}: degraded: {reason}");
+            tracing::error!(service = self.service.name, "{}: degraded: {reason}", self.service.name);
         }
         self.degraded = Some(error.to_owned());
-        true
     }
 
     /// How long to wait before the next attempt.

@@ -49,7 +49,7 @@ impl<S: Store, F: Fleet, C: Clock> Engine<'_, S, F, C> {
     }
 
     /// Writes or removes a key that nothing waits for.
-    fn write(&mut self, key: String, text: Option<String>) {
+    pub(super) fn write(&mut self, key: String, text: Option<String>) {
         let context = self.context;
         self.pending.push(Box::pin(async move {
             match text {

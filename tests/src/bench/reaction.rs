@@ -45,7 +45,7 @@ impl Reaction {
 /// What could not be started, or a reaction that never came.
 pub async fn measure(target: &Target, api: Api) -> Result<Reaction> {
     let scene = Scene::at(target, api).await?;
-    let config = CONFIG.replace("max_instance: 5\n", "").replace("min_instance: 2", "min_instance: 1");
+    let config = CONFIG.replace("      max_instance: 5\n", "").replace("min_instance: 2", "min_instance: 1");
     scene.configure(&config.replace("cooldown_period: 1\n", "cooldown_period: 0\n"))?;
     let daemon = scene.dynamite()?;
     scene.until_running(&daemon).await?;

@@ -15,7 +15,7 @@ async fn main() -> Result<()> {
     println!("|---|---|---|---|");
     for (api, name) in [(Api::V2, "v2"), (Api::V3, "v3")] {
         let row = |what: &str, measured: String, bound: &str| {
-            println!("| {what} | {name} | {measured} | {bound} |")
+            println!("| {what} | {name} | {measured} | {bound} |");
         };
         let reaction = reaction::measure(&target, api).await?;
         row("floor: watch + write + PUT", reaction.floor.to_string(), "");
