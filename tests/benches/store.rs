@@ -97,7 +97,7 @@ async fn follow(
     let follower = Arc::clone(store);
     let task = tokio::spawn(async move { follower.follow("/m", sender).await });
     let (doomed, mut deletes) = mpsc::unbounded_channel::<String>();
-    let remover = Arc::clone(store);
+    let own = Arc::clone(store);
     let deleting = tokio::spawn(async move {
         let (mut every, mut keys) = (interval(Duration::from_millis(100)), Vec::new());
         while deletes.recv_many(&mut keys, usize::MAX).await > 0 {
@@ -105,7 +105,7 @@ async fn follow(
             while let Ok(key) = deletes.try_recv() {
                 keys.push(key);
             }
-            remover.delete(&keys).await?;
+            own.delete(&keys).await?;
             keys.clear();
         }
         anyhow::Ok(())

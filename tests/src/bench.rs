@@ -18,10 +18,18 @@ pub struct Target {
     pub etcd: Option<String>,
     /// A running fleet, instead of the server in this process.
     pub fleet: Option<String>,
+    /// The only part to measure, and the only API: `cost`, or `cost/v2`.
+    pub only: Option<String>,
 }
 
 impl Target {
-    /// Reads `--etcd URL` and `--fleet ENDPOINT`.
+    /// Whether this part is wanted.
+    #[must_use]
+    pub fn wants(&self, part: &str, api: &str) -> bool {
+        self.only.as_ref().is_none_or(|only| format!("{part}/{api}").starts_with(only))
+    }
+
+    /// Reads `--etcd URL`, `--fleet ENDPOINT` and `--only PART`.
     ///
     /// # Errors
     /// An argument that is neither.
@@ -32,7 +40,10 @@ impl Target {
             match arg.as_str() {
                 "--etcd" => target.etcd = Some(value?),
                 "--fleet" => target.fleet = Some(value?),
-                _ => bail!("`{arg}` is not known; there are --etcd URL and --fleet ENDPOINT"),
+                "--only" => target.only = Some(value?),
+                _ => {
+                    bail!("`{arg}` is not known; there are --etcd URL, --fleet ENDPOINT and --only PART[/v2]")
+                }
             }
         }
         Ok(target)

@@ -2,16 +2,19 @@
 //!
 //! It never asks for `stream=true`, which loses events in silence, and never follows a redirect.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use hyper::Method;
 use tokio::sync::mpsc::Sender;
+use tokio::time::{sleep, timeout};
 
-use self::client::{Answer, Client, Repeat, about, field, refusal};
+use self::client::{Answer, Client, Repeat, about, field, parse_answer, refusal};
 use self::json::Node;
 use self::own::OwnDeletes;
 use self::transport::Request;
+use self::wire::Wire;
 use super::connect::Checked;
 use super::keys::normalise;
 use super::{Change, Entry, Error, Expected, Lock, Store, VALUE_BYTES_MAX};
@@ -22,10 +25,16 @@ mod own;
 mod transport;
 mod tree;
 mod watch;
+mod wire;
 
-/// The requests of one `delete` that are under way at once: enough to hide etcd's commit, few enough that it still
-/// serves others.
-const DELETES_AT_ONCE: usize = 16;
+/// The connections of one `delete`: enough to hide etcd's commit, few enough that it still serves others.
+const DELETES_AT_ONCE: usize = 8;
+/// The keys that one connection is given at once; about what fits into a batch.
+const DELETES_IN_LINE: usize = 32;
+/// How long answers to deletes are let gather before they are read; nobody is in a hurry for them.
+const DELETE_GATHER: Duration = Duration::from_millis(4);
+/// The longest wait for the next answer to a delete.
+const DELETE_PATIENCE: Duration = Duration::from_secs(8);
 
 const KEY_NOT_FOUND: u32 = 100;
 const COMPARE_FAILED: u32 = 101;
@@ -37,13 +46,16 @@ const NODE_EXISTS: u32 = 105;
 pub struct EtcdV2 {
     client: Client,
     own: OwnDeletes,
+    /// Connections for deletes that are idle.
+    wires: Mutex<Vec<Wire>>,
     seed: u64,
 }
 
 impl EtcdV2 {
     /// A store on these servers; connects to none of them.
     pub(super) fn new(checked: &Checked) -> Result<Self, Error> {
-        Ok(Self { client: Client::new(checked)?, own: OwnDeletes::default(), seed: checked.seed })
+        let client = Client::new(checked)?;
+        Ok(Self { client, own: OwnDeletes::default(), wires: Mutex::default(), seed: checked.seed })
     }
 
     /// Whether the first server that answers offers the keys API.
@@ -63,16 +75,54 @@ impl EtcdV2 {
         Ok((request, answer))
     }
 
-    async fn delete_one(&self, key: &str) -> Result<(), Error> {
-        let request = about(Method::DELETE, &normalise(key), "");
-        match self.client.call(&request, Repeat::Harmless).await? {
+    /// Deletes some keys, in line on one connection where that can be done.
+    async fn delete_some(&self, keys: &[String]) -> Result<(), Error> {
+        let requests: Vec<Request> =
+            keys.iter().map(|key| about(Method::DELETE, &normalise(key), "")).collect();
+        // One alone or over TLS, and what is left when the connection breaks: one by one, with all that can be done.
+        let done = if requests.len() < 2 { 0 } else { self.delete_in_line(&requests).await? };
+        for request in &requests[done..] {
+            self.deleted(request, self.client.call(request, Repeat::Harmless).await?)?;
+        }
+        Ok(())
+    }
+
+    /// Sends batches of deletes, and returns how many of them were answered before the connection failed, if it did.
+    async fn delete_in_line(&self, requests: &[Request]) -> Result<usize, Error> {
+        let idle = self.wires.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let wire = if idle.is_some() { idle } else { self.client.wire().await.unwrap_or_default() };
+        let Some(mut wire) = wire else { return Ok(0) };
+        let mut done = 0;
+        while done < requests.len() {
+            let some = &requests[done..done + wire.fitting(&requests[done..])];
+            if wire.send(some).await.is_err() {
+                return Ok(done);
+            }
+            let end = done + some.len();
+            while done < end {
+                let Ok(Ok(answers)) = timeout(DELETE_PATIENCE, wire.receive()).await else { return Ok(done) };
+                for (answer, request) in answers.into_iter().zip(&requests[done..end]) {
+                    self.deleted(request, parse_answer(request, answer.status, &answer.body)?)?;
+                    done += 1;
+                }
+                if done < end {
+                    sleep(DELETE_GATHER).await;
+                }
+            }
+        }
+        self.wires.lock().unwrap_or_else(PoisonError::into_inner).push(wire);
+        Ok(done)
+    }
+
+    fn deleted(&self, request: &Request, answer: Answer) -> Result<(), Error> {
+        match answer {
             Ok(event) => {
                 self.own.add(event.node.modified);
                 Ok(())
             }
             // A directory is no key, so there was nothing to remove.
             Err(error) if matches!(error.code, KEY_NOT_FOUND | NOT_A_FILE) => Ok(()),
-            Err(error) => Err(refusal(&request, error)),
+            Err(error) => Err(refusal(request, error)),
         }
     }
 
@@ -137,8 +187,9 @@ impl Store for EtcdV2 {
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), Error> {
-        stream::iter(keys.to_vec())
-            .map(|key| async move { self.delete_one(&key).await })
+        let lines: Vec<Vec<String>> = keys.chunks(DELETES_IN_LINE).map(<[String]>::to_vec).collect();
+        stream::iter(lines)
+            .map(|some| async move { self.delete_some(&some).await })
             .buffer_unordered(DELETES_AT_ONCE)
             .try_collect()
             .await

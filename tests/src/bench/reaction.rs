@@ -60,18 +60,20 @@ pub async fn measure(target: &Target, api: Api) -> Result<Reaction> {
     Ok(Reaction { floor: spread(floors), dynamite: spread(reactions) })
 }
 
-/// One period of load, and how long after its last sample the next instance is put.
+/// One period of load, and how long after its last sample the next instance is put; then one of calm, and it goes again.
 async fn react(scene: &Scene, round: u32) -> Result<Duration> {
-    let second = 40 * i64::from(round) - 100_000;
+    let second = 80 * i64::from(round) - 100_000;
     scene.sample("first", second, "95").await?;
     // Not at a fixed rhythm: timers of the parts must not fall into step.
     sleep(Duration::from_millis(10 + u64::from(round * 7 % 13))).await;
-    let name = format!("apache_discovery@{}.service", 8081 + round);
-    let arrival = scene.first_put(name)?;
+    let arrival = scene.first_put("apache_discovery@8081.service".to_owned())?;
     let began = Instant::now();
     scene.sample("first", second + 15, "95").await?;
     let at = timeout(PATIENCE, arrival).await.context("no reaction")??;
-    scene.until_count(2 + round as usize).await?;
+    scene.until_count(2).await?;
+    scene.sample("first", second + 40, "5").await?;
+    scene.sample("first", second + 55, "5").await?;
+    scene.until_count(1).await?;
     Ok(at.duration_since(began))
 }
 

@@ -6,6 +6,7 @@ use hyper::Method;
 
 use super::json::{self, ApiError, Event};
 use super::transport::{Body, Reply, Request, Sent, Transport};
+use super::wire::Wire;
 use crate::store::Error;
 use crate::store::connect::Checked;
 use crate::store::keys::{KeepSlash, encode_into};
@@ -73,6 +74,13 @@ impl Client {
             }
         }
         Err(self.unreachable(last.unwrap_or_else(|| "no endpoint".into())))
+    }
+
+    /// A connection of its own to the server that answered last; `None` when that speaks TLS.
+    pub(super) async fn wire(&self) -> Result<Option<Wire>, Error> {
+        let at = self.working.load(Ordering::Relaxed) % self.servers.len();
+        let Some(authority) = self.servers[at].plain() else { return Ok(None) };
+        Wire::open(authority, self.login.as_deref()).await.map(Some).map_err(|error| self.lost(error))
     }
 
     /// The connection is lost: the next request goes to the next server.

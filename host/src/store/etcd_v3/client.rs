@@ -24,12 +24,18 @@ use crate::store::connect::Checked;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The longest wait for an answer. etcd gives up on a request that finds no leader after about 7 s.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(8);
-/// How often a connection is probed, idle or not: a watch whose peer died says nothing by itself.
+/// How often a connection with a watch is probed: a watch whose peer died says nothing by itself.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
 /// How long a probe may go without an answer.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest message that is accepted, in bytes; it bounds memory. Larger ones are asked for in smaller pages.
 pub(super) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// What a server may send in one answer before it hears from us.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+/// The same for all answers together: more than a few watches take up whose followers stand still, or everything else
+/// would stand still with them.
+const CONNECTION_WINDOW_BYTES: u32 = 16 * STREAM_WINDOW_BYTES;
 
 /// A handle on the cluster.
 #[derive(Debug)]
@@ -193,7 +199,9 @@ impl Client {
                 Error::Unreachable { endpoints: self.names.clone(), source: status.into() }
             }
             Code::Unimplemented | Code::Internal => Error::Garbled { request, detail: message },
-            _ if is_passing(&status) => Error::Unavailable { request, message },
+            _ if is_passing(&status) && !message.contains("larger than max") => {
+                Error::Unavailable { request, message }
+            }
             _ => Error::Refused { request, message },
         }
     }
@@ -204,7 +212,11 @@ fn channel(endpoint: Endpoint, checked: &Checked) -> Result<Channel, tonic::tran
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(PROBE_EVERY)
         .keep_alive_timeout(PROBE_TIMEOUT)
-        .keep_alive_while_idle(true)
+        // A watch on which nothing happens is not idle in this sense. Without any stream etcd takes the third probe
+        // for an attack and closes the connection.
+        .keep_alive_while_idle(false)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .tcp_nodelay(true);
     if endpoint.uri().scheme_str() == Some("https") {
         let mut tls = ClientTlsConfig::new();

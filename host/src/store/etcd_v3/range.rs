@@ -1,13 +1,15 @@
 //! Reads a range page by page at one revision, so that neither side holds all of it.
 
+use prost::Message as _;
 use tonic::{Code, Status};
 
-use super::client::{Client, Repeat};
+use super::client::{Client, MESSAGE_BYTES_MAX, Repeat};
 use super::messages::{KeyValue, RangeRequest, RangeResponse};
 use crate::store::keys::{directory, range_end};
 
-/// The most keys on a page: some 100 KiB of metrics.
-const PAGE_KEYS_MAX: i64 = 1024;
+/// The most keys on a page. For each page etcd walks over all keys of the range that are left, so that small pages of
+/// a large range take for ever: 100,000 keys took 4 s by 1024.
+const PAGE_KEYS_MAX: i64 = 16 * 1024;
 
 const RANGE: &str = "/etcdserverpb.KV/Range";
 
@@ -68,12 +70,15 @@ impl<'a> Pages<'a> {
         if self.revision == 0 {
             self.revision = answer.header.map_or(0, |header| header.revision);
         }
+        let small = answer.encoded_len() < MESSAGE_BYTES_MAX / 4;
         self.next = match (self.next.take(), answer.kvs.last()) {
             (Some(mut next), Some(last)) if answer.more => {
                 next.key.clone_from(&last.key);
                 next.key.push(0);
                 next.keys_only = false;
-                next.limit = (next.limit * 2).min(PAGE_KEYS_MAX);
+                if small {
+                    next.limit = (next.limit * 2).min(PAGE_KEYS_MAX);
+                }
                 Some(next)
             }
             _ => None,
