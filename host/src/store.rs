@@ -154,7 +154,8 @@ pub trait Store: Send + Sync {
     fn delete(&self, keys: &[String]) -> impl Future<Output = Result<(), Error>> + Send;
     /// Reports everything below `prefix` and then each change, in batches, until the receiver is dropped. Reconnects
     /// with back-off, and starts over with [`Change::SnapshotStart`] after a lost history, a compaction or a wiped
-    /// server. Memory stays bounded: batches are small and the channel is the limit.
+    /// server. Memory stays bounded: batches are small and the channel is the limit. Keys that [`Self::delete`] of the
+    /// same store removed may or may not be reported: who removed them knows.
     fn follow(&self, prefix: &str, changes: Sender<Vec<Change>>) -> impl Future<Output = ()> + Send;
     /// Takes the lock `key` for `holder`; `None` when somebody else holds it. It lapses `ttl` after the last renewal.
     fn lock(

@@ -32,7 +32,7 @@ const DELETES_AT_ONCE: usize = 8;
 /// The keys that one connection is given at once; about what fits into a batch.
 const DELETES_IN_LINE: usize = 32;
 /// How long answers to deletes are let gather before they are read; nobody is in a hurry for them.
-const DELETE_GATHER: Duration = Duration::from_millis(4);
+const DELETE_GATHER: Duration = Duration::from_millis(8);
 /// The longest wait for the next answer to a delete.
 const DELETE_PATIENCE: Duration = Duration::from_secs(8);
 
@@ -100,13 +100,11 @@ impl EtcdV2 {
             }
             let end = done + some.len();
             while done < end {
+                sleep(DELETE_GATHER).await;
                 let Ok(Ok(answers)) = timeout(DELETE_PATIENCE, wire.receive()).await else { return Ok(done) };
                 for (answer, request) in answers.into_iter().zip(&requests[done..end]) {
                     self.deleted(request, parse_answer(request, answer.status, &answer.body)?)?;
                     done += 1;
-                }
-                if done < end {
-                    sleep(DELETE_GATHER).await;
                 }
             }
         }
@@ -187,6 +185,7 @@ impl Store for EtcdV2 {
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), Error> {
+        let _under_way = self.own.begin();
         let lines: Vec<Vec<String>> = keys.chunks(DELETES_IN_LINE).map(<[String]>::to_vec).collect();
         stream::iter(lines)
             .map(|some| async move { self.delete_some(&some).await })

@@ -37,6 +37,12 @@ const POLLS_MAX: usize = 32;
 const FAST: Duration = Duration::from_millis(5);
 /// How long such events are let gather. Nobody scales within 20 ms, and at 1000 a second it halves the cost.
 const BREATH: Duration = Duration::from_millis(20);
+/// How often it is waited for that long while our own deletes are under way.
+const BREATHS_MAX: usize = 3;
+/// How long events are counted: that much of a burst is read one by one.
+const COUNT_TIME: Duration = Duration::from_millis(100);
+/// How many events may be left unread meanwhile. While some are read others happen, and none left would be never.
+const LEFT_MAX: u64 = 8;
 /// How long the answers to several polls are let gather; they come together.
 const GATHER: Duration = Duration::from_millis(2);
 
@@ -66,6 +72,7 @@ pub(super) async fn follow(
         wire: None,
         under_way: VecDeque::new(),
         rest_until: None,
+        is_fast: false,
         events: 0,
         counted_since: Instant::now(),
     };
@@ -101,6 +108,8 @@ struct Follower<'a> {
     under_way: VecDeque<Poll>,
     /// No reading because of a lag before this time.
     rest_until: Option<Instant>,
+    /// Whether events came thick and fast when they were last counted.
+    is_fast: bool,
     /// Events since `counted_since`.
     events: u32,
     counted_since: Instant,
@@ -118,9 +127,7 @@ impl Follower<'_> {
             self.known = index;
             return Ok(());
         };
-        let answers = self.ask(next).await?;
-        let came = answers.len();
-        for (poll, answer) in answers {
+        for (poll, answer) in self.ask(next).await? {
             let taken = self.take(&poll, answer).await;
             if taken.is_err() || self.next.is_none() {
                 // The answers that are left would be taken for all that happened since.
@@ -133,8 +140,6 @@ impl Follower<'_> {
         let _ = self.batch.flush().await;
         if self.under_way.is_empty() {
             self.breathe().await;
-        } else if came > 0 {
-            sleep(GATHER).await;
         }
         Ok(())
     }
@@ -165,6 +170,9 @@ impl Follower<'_> {
             under_way.truncate(wire.fitting(under_way.iter().map(|poll| &poll.request)));
             let requests = under_way.iter().map(|poll| &poll.request);
             wire.send(requests).await.map_err(|error| self.client.lost(error))?;
+        }
+        if under_way.len() > 1 {
+            sleep(GATHER).await;
         }
         let Ok(answers) = timeout(POLL_TIME, wire.receive()).await else { return Ok(Vec::new()) };
         let mut answers = answers.map_err(|error| self.client.lost(error))?;
@@ -242,17 +250,23 @@ impl Follower<'_> {
         }
     }
 
-    /// Once all that is known was read, waits for a moment if events come thick and fast, so that some of them can
-    /// be read at once.
+    /// Once nearly all that is known was read, waits for a moment if events come thick and fast, so that some of them
+    /// can be read at once; longer if our own deletes are under way, which then need not be read at all.
     async fn breathe(&mut self) {
-        if self.events == 0 || self.next.is_none_or(|next| self.own.skip(next) <= self.known) {
+        let elapsed = self.counted_since.elapsed();
+        if elapsed >= COUNT_TIME {
+            self.is_fast = elapsed / self.events.max(1) < FAST;
+            (self.events, self.counted_since) = (0, Instant::now());
+        }
+        let left = |next| self.own.skip(next) + LEFT_MAX <= self.known;
+        if !self.is_fast || self.next.is_none_or(left) {
             return;
         }
-        let fast = self.counted_since.elapsed() / self.events < FAST;
-        self.events = 0;
-        self.counted_since = Instant::now();
-        if fast {
+        for _ in 0..BREATHS_MAX {
             sleep(BREATH).await;
+            if !self.own.is_under_way() {
+                break;
+            }
         }
     }
 

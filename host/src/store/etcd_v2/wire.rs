@@ -167,13 +167,17 @@ impl Parser {
 
     /// What was received up to and with `end`, once that is there.
     fn upto(&mut self, input: &mut &[u8], end: &[u8]) -> Result<Option<Vec<u8>>, BoxError> {
-        while let Some((&byte, rest)) = input.split_first() {
+        // Both ends that are looked for end with a line feed.
+        while let Some(at) = input.iter().position(|&byte| byte == b'\n') {
+            let (line, rest) = input.split_at(at + 1);
+            self.line.extend_from_slice(line);
             *input = rest;
-            self.line.push(byte);
             if self.line.ends_with(end) {
                 return Ok(Some(std::mem::take(&mut self.line)));
             }
         }
+        self.line.extend_from_slice(input);
+        *input = &[];
         if self.line.len() > HEAD_BYTES_MAX { Err("a head without end".into()) } else { Ok(None) }
     }
 
