@@ -5,7 +5,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
 use dynamite::config::FleetEndpoint;
@@ -437,10 +437,26 @@ fn build() -> Result<PathBuf> {
     // Tests are built into target/<profile>/deps, programs into the folder above.
     let folder =
         here.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).context("a target folder")?;
+    let binary = folder.join("dynamite");
+    let built = binary.metadata().and_then(|found| found.modified()).ok();
+    if built
+        .is_some_and(|built| newest(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src")) < Some(built))
+    {
+        return Ok(binary);
+    }
     let release = folder.file_name().is_some_and(|name| name == "release");
     let mut command = std::process::Command::new(env!("CARGO"));
     command.args(["build", "--quiet", "--package", "dynamite", "--bin", "dynamite"]);
     command.args(release.then_some("--release")).current_dir(env!("CARGO_MANIFEST_DIR"));
     ensure!(command.status()?.success(), "`dynamite` cannot be built");
-    Ok(folder.join("dynamite"))
+    Ok(binary)
+}
+
+/// When the youngest file in a folder was changed.
+fn newest(folder: &Path) -> Option<SystemTime> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    let changed = |path: PathBuf| {
+        if path.is_dir() { newest(&path) } else { path.metadata().and_then(|found| found.modified()).ok() }
+    };
+    entries.filter_map(changed).max()
 }

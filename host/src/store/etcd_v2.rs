@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use hyper::Method;
 use tokio::sync::mpsc::Sender;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use self::client::{Answer, Client, Repeat, about, field, parse_answer, refusal};
 use self::json::Node;
@@ -28,11 +28,11 @@ mod watch;
 mod wire;
 
 /// The connections of one `delete`: enough to hide etcd's commit, few enough that it still serves others.
-const DELETES_AT_ONCE: usize = 8;
+const DELETES_AT_ONCE: usize = 4;
 /// The keys that one connection is given at once; about what fits into a batch.
 const DELETES_IN_LINE: usize = 32;
 /// How long answers to deletes are let gather before they are read; nobody is in a hurry for them.
-const DELETE_GATHER: Duration = Duration::from_millis(8);
+const DELETE_GATHER: Duration = Duration::from_millis(20);
 /// The longest wait for the next answer to a delete.
 const DELETE_PATIENCE: Duration = Duration::from_secs(8);
 
@@ -100,7 +100,9 @@ impl EtcdV2 {
             }
             let end = done + some.len();
             while done < end {
-                sleep(DELETE_GATHER).await;
+                if wire.gather(DELETE_GATHER).await.is_err() {
+                    return Ok(done);
+                }
                 let Ok(Ok(answers)) = timeout(DELETE_PATIENCE, wire.receive()).await else { return Ok(done) };
                 for (answer, request) in answers.into_iter().zip(&requests[done..end]) {
                     self.deleted(request, parse_answer(request, answer.status, &answer.body)?)?;

@@ -44,7 +44,7 @@ const COUNT_TIME: Duration = Duration::from_millis(100);
 /// How many events may be left unread meanwhile. While some are read others happen, and none left would be never.
 const LEFT_MAX: u64 = 8;
 /// How long the answers to several polls are let gather; they come together.
-const GATHER: Duration = Duration::from_millis(2);
+const GATHER: Duration = Duration::from_millis(6);
 
 /// A poll for the first event from `index` on.
 struct Poll {
@@ -172,7 +172,7 @@ impl Follower<'_> {
             wire.send(requests).await.map_err(|error| self.client.lost(error))?;
         }
         if under_way.len() > 1 {
-            sleep(GATHER).await;
+            wire.gather(GATHER).await.map_err(|error| self.client.lost(error))?;
         }
         let Ok(answers) = timeout(POLL_TIME, wire.receive()).await else { return Ok(Vec::new()) };
         let mut answers = answers.map_err(|error| self.client.lost(error))?;

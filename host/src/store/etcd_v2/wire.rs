@@ -6,10 +6,11 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::json::Cutter;
 use super::transport::{CHUNK_TIMEOUT, CONNECT_TIMEOUT, Request};
@@ -23,6 +24,9 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 32;
 const READ_BYTES: usize = 16 * 1024;
+
+/// A connection is used after it failed.
+const LOST: &str = "the connection failed before";
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -38,7 +42,8 @@ pub(super) struct Answer {
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Wire {
-    stream: TcpStream,
+    /// `None` after a failure.
+    stream: Option<TcpStream>,
     /// What goes into every request.
     headers: String,
     parser: Parser,
@@ -51,7 +56,7 @@ impl Wire {
         stream.set_nodelay(true)?;
         let login = login.map_or(String::new(), |login| format!("Authorization: {login}\r\n"));
         let headers = format!(" HTTP/1.1\r\nHost: {authority}\r\n{login}\r\n");
-        Ok(Self { stream, headers, parser: Parser::default(), input: vec![0; READ_BYTES] })
+        Ok(Self { stream: Some(stream), headers, parser: Parser::default(), input: vec![0; READ_BYTES] })
     }
 
     /// How many of these requests, one at least, may be sent at once.
@@ -77,7 +82,17 @@ impl Wire {
             // Writing to a string cannot fail.
             let _ = write!(output, "{} {}{}", request.method, request.target, self.headers);
         }
-        Ok(timeout(CHUNK_TIMEOUT, self.stream.write_all(output.as_bytes())).await??)
+        let stream = self.stream.as_mut().ok_or(LOST)?;
+        Ok(timeout(CHUNK_TIMEOUT, stream.write_all(output.as_bytes())).await??)
+    }
+
+    /// Lets answers gather in the kernel for some time. The runtime does not watch the connection meanwhile: etcd writes
+    /// each answer by itself, and to be woken for each costs more than to read it.
+    pub(super) async fn gather(&mut self, time: Duration) -> Result<(), BoxError> {
+        let unwatched = self.stream.take().ok_or(LOST)?.into_std()?;
+        sleep(time).await;
+        self.stream = Some(TcpStream::from_std(unwatched)?);
+        Ok(())
     }
 
     /// Waits for an answer, however long it takes, and returns it with those that came with it; none if it is only
@@ -85,7 +100,7 @@ impl Wire {
     pub(super) async fn receive(&mut self) -> Result<VecDeque<Answer>, BoxError> {
         let begun = self.begun();
         while self.parser.done.is_empty() && self.begun() == begun {
-            let count = self.stream.read(&mut self.input).await?;
+            let count = self.stream.as_mut().ok_or(LOST)?.read(&mut self.input).await?;
             if count == 0 {
                 return Err("the connection was closed".into());
             }
