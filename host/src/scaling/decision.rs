@@ -214,6 +214,7 @@ impl fmt::Display for Firing {
         if let Some(instance) = &self.instance {
             write!(f, " of {instance}")?;
         }
+        let lasted = SignedDuration::from_millis_i128(lasted.as_millis());
         write!(f, " is {value} ({operator} {threshold} for {lasted:#})")
     }
 }

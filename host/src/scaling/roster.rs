@@ -170,8 +170,10 @@ impl<T> Roster<T> {
     /// # Errors
     /// The reason to hold: the lower bound, or an instance that is on its way.
     pub fn may_shrink(&self, number: Option<u32>, unit_name: impl Fn(u32) -> String) -> Result<u32, Reason> {
-        if self.active.min(self.wanted) <= self.bounds.min {
-            return Err(Reason::AtMinimum { count: self.active, min: self.bounds.min });
+        // Those that are still starting serve nobody yet: the minimum is of those that are up.
+        let up = u32::try_from(self.running()).unwrap_or(u32::MAX);
+        if up.min(self.wanted) <= self.bounds.min {
+            return Err(Reason::AtMinimum { count: up.min(self.wanted), min: self.bounds.min });
         }
         let named = number.filter(|number| self.seats.contains_key(number));
         let highest =
@@ -242,8 +244,10 @@ mod tests {
         let going = roster(1, 5, &[(1, Phase::Running), (2, Phase::Running), (3, Phase::Stopping)]);
         assert_eq!(going.may_shrink(Some(3), unit), Err(Reason::AlreadyStopping { unit: unit(3) }));
         assert_eq!(going.may_shrink(None, unit), Ok(2));
-        let coming = roster(1, 5, &[(1, Phase::Running), (2, Phase::Starting)]);
-        assert_eq!(coming.may_shrink(None, unit), Err(Reason::StillStarting { unit: unit(2) }));
+        let coming = roster(1, 5, &[(1, Phase::Running), (2, Phase::Running), (3, Phase::Starting)]);
+        assert_eq!(coming.may_shrink(None, unit), Err(Reason::StillStarting { unit: unit(3) }));
+        let weak = roster(1, 5, &[(1, Phase::Running), (2, Phase::Starting)]);
+        assert_eq!(weak.may_shrink(Some(1), unit), Err(Reason::AtMinimum { count: 1, min: 1 }));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{Target, process};
 use crate::scene::Scene;
 
 const SETTLE: Duration = Duration::from_secs(5);
-const MEASURED: Duration = Duration::from_secs(30);
+const MEASURED: Duration = Duration::from_secs(20);
 
 /// Measures.
 ///
