@@ -134,7 +134,7 @@ pub struct RunArgs {
     #[arg(long, alias = "log_level", env = "DYNAMITE_LOG_LEVEL", value_enum, value_name = "LEVEL")]
     pub log_level: Option<LogLevel>,
 
-    /// How long a standby waits after the last sign of life of the leader, in seconds
+    /// How long a standby waits after the last sign of life of the leader, in seconds, 2 to 60
     #[arg(
         long,
         alias = "lease_ttl",

@@ -70,7 +70,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
         ready = reach(&settings, from_file, &path) => ready?,
     };
     let endpoint = args.fleet_endpoint(config.fleet_endpoint.as_ref());
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), %endpoint, etcd = ?settings.endpoints, "started");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), fleet = %endpoint, etcd = settings.endpoints.join(","), "started");
     let holder = holder(&mut rng);
     let parts = Parts { store, fleet: HttpFleet::new(&endpoint)?, clock: SystemClock, rng };
     let ttl = Duration::from_secs(args.lease_ttl);

@@ -70,7 +70,7 @@ async fn take_lead<S: Store>(
             Err(error) => Chain(&error).to_string(),
         };
         if told.as_ref() != Some(&news) {
-            tracing::warn!("not leading yet: {news}");
+            tracing::info!("not leading yet: {news}");
             told = Some(news);
         }
         sleep(CAMPAIGN_PAUSE).await;

@@ -32,7 +32,7 @@ pub const SILENCE: SignedDuration = SignedDuration::from_hours(24);
 /// How many keys may wait for their deletion while etcd does not take it. The rest is found again at the next start.
 const UNNEEDED_MAX: usize = 200_000;
 /// How many key prefixes with bad values are remembered, so that each is reported once.
-const REPORTED_MAX: usize = 1_000;
+const REPORTED_MAX: usize = 100;
 
 /// Tells topics apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

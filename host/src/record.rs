@@ -177,6 +177,11 @@ impl InstanceRecord {
         Some(Self { attached: attached.collect(), json })
     }
 
+    /// The name of the unit.
+    fn name(&self) -> Option<&str> {
+        self.json.get("name")?.as_str()
+    }
+
     /// The JSON text.
     #[must_use]
     pub fn text(&self) -> String {
@@ -229,6 +234,9 @@ impl Stored {
 
     fn take(&mut self, key: &str, value: &str) -> Option<()> {
         let below = |root: &str| key.strip_prefix(root)?.strip_prefix('/')?.split_once('/');
+        if key.split('/').any(|part| part == "..") {
+            return None; // No name of ours, and v3 takes such keys.
+        }
         if key == STATUS {
             self.status = Some(value.trim().to_owned());
         } else if key == CONFIGURATION {
@@ -236,7 +244,7 @@ impl Stored {
         } else if let Some((service, TEMPLATE)) = below(RUN) {
             self.templates.insert(service.to_owned(), serde_json::from_str(value).ok()?);
         } else if let Some((service, unit)) = below(RUN) {
-            let record = InstanceRecord::read(value)?;
+            let record = InstanceRecord::read(value).filter(|record| record.name() == Some(unit))?;
             self.instances.entry(service.to_owned()).or_default().insert(unit.to_owned(), record);
         } else if let Some((service, unit)) = below(INTENT) {
             let intent = serde_json::from_str(value).ok()?;

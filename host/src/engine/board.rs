@@ -231,6 +231,7 @@ impl Board {
             return;
         }
         post.ready = true;
+        effects.jobs.append(&mut post.leftovers);
         self.unsettled.remove(&index);
         for dependent in self.posts[index].dependents.clone() {
             self.plan(dependent, effects);

@@ -81,6 +81,8 @@ pub(super) struct Post {
     pub(super) degraded: Option<String>,
     /// Numbers that turned out to be taken since the last look.
     pub(super) taken: BTreeSet<u32>,
+    /// Removals of instances of a former unit file, until there are enough of the present one.
+    pub(super) leftovers: Vec<Job>,
     /// The last reason to hold that was logged while planning.
     told: Option<Reason>,
 }
@@ -100,6 +102,7 @@ impl Post {
             failed_at: None,
             degraded: None,
             taken: BTreeSet::new(),
+            leftovers: Vec::new(),
             told: None,
             service: service.clone(),
         }
@@ -140,7 +143,13 @@ impl Post {
         cooldown: Option<CooldownRecord>,
     ) -> Job {
         let crew = self.crew(index, number);
-        self.tell(Verb::Up, &crew, reason);
+        match SignedDuration::try_from(self.pause()) {
+            Ok(pause) if !pause.is_zero() => {
+                self.hold(Reason::BackingOff { attempts: self.failures, pause });
+                self.told = None;
+            }
+            _ => self.tell(Verb::Up, &crew, reason),
+        }
         self.roster.set(number, Phase::Starting, Seat::default());
         let intent = crew.intent(Action::Start, reason, None).with_cooldown(cooldown);
         Job::Start { crew, claim: Claim::New, intent, record: None, after: self.pause() }
@@ -252,8 +261,8 @@ impl Post {
     pub(super) fn failed(&mut self, error: &str, now: Timestamp) -> bool {
         self.count_failure(now);
         let service = &self.service.name;
+        tracing::warn!(service, error, attempt = self.failures, "{service}: an instance did not start");
         if self.failures < ATTEMPTS_MAX {
-            tracing::warn!(service, error, attempt = self.failures, "{service}: an instance did not start");
             return false;
         }
         self.roster.want(self.roster.count());

@@ -23,11 +23,18 @@ impl Board {
             for unit in units {
                 let (record, intent) = (records.get(unit), intents.get(unit));
                 let index = self.by_name.get(service).copied();
-                let job = match index.and_then(|index| Some((index, self.posts[index].number_of(unit)?))) {
-                    Some((index, number)) => {
-                        self.posts[index].resume(index, number, record, intent, &inventory)
+                let known = index.and_then(|index| Some((index, self.posts[index].number_of(unit)?)));
+                let job = if let Some((index, number)) = known {
+                    self.posts[index].resume(index, number, record, intent, &inventory)
+                } else {
+                    let removal = orphan(service, unit, record, intent);
+                    match index.map(|index| &mut self.posts[index]) {
+                        Some(post) if !post.ready => {
+                            post.leftovers.push(removal);
+                            None
+                        }
+                        _ => Some(removal),
                     }
-                    None => Some(orphan(service, unit, record, intent)),
                 };
                 effects.jobs.extend(job);
             }

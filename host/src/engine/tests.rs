@@ -173,6 +173,25 @@ fn what_was_begun_is_finished_and_what_is_not_configured_goes() {
 }
 
 #[test]
+fn instances_of_a_former_unit_file_go_when_the_minimum_of_new_ones_is_up() {
+    let config = config(&Given::default());
+    let mut brain = Brain::new(&config, &stored(&["former@1.service"]));
+    let mut effects = super::Effects::default();
+    let inventory = Arc::new(Inventory::of_running(&["former@1.service"]));
+    brain.take_over(&stored(&["former@1.service"]), inventory, &mut effects);
+    let jobs = effects.jobs;
+    assert_eq!(
+        jobs.iter().map(name).collect::<Vec<_>>(),
+        ["start web@8080.service", "start web@8082.service"]
+    );
+    for (job, follows) in jobs.iter().zip([None, Some("stop former@1.service")]) {
+        let mut effects = super::Effects::default();
+        brain.board.finished(job, Outcome::Started, at(0), &mut effects);
+        assert_eq!(effects.jobs.first().map(name).as_deref(), follows);
+    }
+}
+
+#[test]
 fn a_lowered_maximum_is_applied_from_the_top() {
     let mut config = config(&Given::default());
     config.services["web"].bounds.max = Some(2);

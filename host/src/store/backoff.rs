@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Error;
+use crate::engine::Chain;
 
 /// The first wait: long enough for a restarting etcd not to be hammered, too short for people to notice.
 const WAIT_MIN: Duration = Duration::from_millis(50);
@@ -13,17 +14,29 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Backoff {
     wait: Duration,
+    /// The last attempt failed.
+    is_away: bool,
     rng: fastrand::Rng,
 }
 
 impl Backoff {
     pub(super) fn new(rng: fastrand::Rng) -> Self {
-        Self { wait: WAIT_MIN, rng }
+        Self { wait: WAIT_MIN, is_away: false, rng }
     }
 
-    /// The attempt went well: the next failure waits for the shortest time again.
-    pub(super) fn reset(&mut self) {
+    /// The attempt to follow `prefix` went well: the next failure waits for the shortest time again.
+    pub(super) fn followed(&mut self, prefix: &str) {
         self.wait = WAIT_MIN;
+        if std::mem::replace(&mut self.is_away, false) {
+            tracing::info!(prefix, "following etcd works again");
+        }
+    }
+
+    /// Following `prefix` was interrupted: says so once, until it works again.
+    pub(super) fn interrupted(&mut self, error: &Error, prefix: &str) {
+        if !std::mem::replace(&mut self.is_away, true) {
+            tracing::warn!(error = %Chain(error), prefix, "following etcd was interrupted; trying again");
+        }
     }
 
     /// The time to wait now, between half and all of a bound that doubles up to [`WAIT_MAX`].
@@ -39,11 +52,6 @@ impl Backoff {
     }
 }
 
-/// Says that a follower of `prefix` was interrupted and goes on after a pause.
-pub(super) fn report(error: &Error, prefix: &str) {
-    tracing::warn!(error = error as &dyn std::error::Error, prefix, "following etcd was interrupted");
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,7 +64,7 @@ mod tests {
             assert!(backoff.next() <= WAIT_MAX);
         }
         assert!(backoff.next() >= WAIT_MAX / 2);
-        backoff.reset();
+        backoff.followed("/p");
         assert!(backoff.next() <= WAIT_MIN);
     }
 }

@@ -16,7 +16,7 @@ use super::own::OwnDeletes;
 use super::transport::{Reply, Request};
 use super::tree;
 use super::wire::{Answer, Wire};
-use crate::store::backoff::{self, Backoff};
+use crate::store::backoff::Backoff;
 use crate::store::batch::{self, Batch};
 use crate::store::keys::{normalise, strip};
 use crate::store::{Change, Error};
@@ -80,9 +80,9 @@ pub(super) async fn follow(
         let mut backoff = Backoff::new(rng);
         loop {
             match follower.step().await {
-                Ok(()) => backoff.reset(),
+                Ok(()) => backoff.followed(&follower.prefix),
                 Err(error) => {
-                    backoff::report(&error, &follower.prefix);
+                    backoff.interrupted(&error, &follower.prefix);
                     backoff.pause().await;
                 }
             }

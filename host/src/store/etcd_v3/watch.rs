@@ -11,7 +11,7 @@ use super::client::Client;
 use super::messages::{KeyValue, WatchCreate, WatchEvent, WatchRequest, WatchResponse};
 use super::range::{Page, Pages, is_too_large};
 use crate::store::Change;
-use crate::store::backoff::{self, Backoff};
+use crate::store::backoff::Backoff;
 use crate::store::batch::{self, Batch};
 use crate::store::keys::{directory, normalise, range_end};
 
@@ -29,10 +29,10 @@ pub(super) async fn follow(client: &Client, rng: fastrand::Rng, prefix: &str, ch
             let before = follower.next;
             let ended = follower.step().await;
             if follower.next != before {
-                backoff.reset();
+                backoff.followed(&follower.prefix);
             }
             if let Err(status) = ended {
-                backoff::report(&client.error("a watch", status), &follower.prefix);
+                backoff.interrupted(&client.error("a watch", status), &follower.prefix);
                 client.lost();
                 backoff.pause().await;
             }
