@@ -1,5 +1,6 @@
 //! A scene for an end-to-end test: an etcd, a fleet server, a configuration, and the built `dynamite` between them.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -153,23 +154,28 @@ impl Scene {
         Ok(Timestamp::from_second(self.start.as_second() + second)?)
     }
 
-    /// Resolves to the time at which fleet is first asked to create a unit.
+    /// Resolves to the time at which fleet is next asked to put a unit whose name contains this.
     ///
     /// # Errors
     /// What keeps fleet from being asked.
-    pub fn first_put(&self, name: String) -> Result<impl Future<Output = Result<Instant>> + use<>> {
+    pub fn first_put(&self, name: &'static str) -> Result<impl Future<Output = Result<Instant>> + use<>> {
         let running = self.running_fleet.as_ref().map(HttpFleet::new).transpose()?;
         let mut arrivals = self.fleet.arrivals();
         Ok(async move {
             let Some(fleet) = running else {
                 loop {
                     let request = arrivals.recv().await?;
-                    if request.method == "PUT" && request.path.replace("%40", "@").ends_with(&name) {
+                    if request.method == "PUT" && request.path.replace("%40", "@").contains(name) {
                         return Ok(request.at);
                     }
                 }
             };
-            while fleet.unit(&name).await?.is_none() {
+            let names = async || {
+                let units = fleet.units().await?.into_iter().map(|unit| unit.name);
+                anyhow::Ok(units.filter(|present| present.contains(name)).collect::<BTreeSet<_>>())
+            };
+            let before = names().await?;
+            while names().await?.is_subset(&before) {
                 sleep(Duration::from_millis(1)).await;
             }
             Ok(Instant::now())

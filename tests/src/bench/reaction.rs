@@ -53,7 +53,8 @@ pub async fn measure(target: &Target, api: Api) -> Result<Reaction> {
     let (mut floors, mut reactions) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS + WARM_UP {
         floors.push(floor.round(&scene, round).await?);
-        reactions.push(react(&scene, round).await?);
+        let reaction = react(&scene, round).await;
+        reactions.push(reaction.with_context(|| format!("the log of dynamite:\n{}", daemon.log()))?);
     }
     daemon.terminate().await?;
     let spread = |times: Vec<Duration>| Spread::of(times.into_iter().skip(WARM_UP as usize).collect());
@@ -66,7 +67,7 @@ async fn react(scene: &Scene, round: u32) -> Result<Duration> {
     scene.sample("first", second, "95").await?;
     // Not at a fixed rhythm: timers of the parts must not fall into step.
     sleep(Duration::from_millis(10 + u64::from(round * 7 % 13))).await;
-    let arrival = scene.first_put("apache_discovery@8081.service".to_owned())?;
+    let arrival = scene.first_put("apache_discovery@")?;
     let began = Instant::now();
     scene.sample("first", second + 15, "95").await?;
     let at = timeout(PATIENCE, arrival).await.context("no reaction")??;
@@ -104,7 +105,7 @@ impl Floor {
         let options =
             [UnitOption { section: "Service".into(), name: "ExecStart".into(), value: "/bin/true".into() }];
         sleep(Duration::from_millis(5 + u64::from(round * 5 % 11))).await;
-        let arrival = scene.first_put(name.clone())?;
+        let arrival = scene.first_put("floor")?;
         let began = Instant::now();
         let write = scene.store.put("/floor/sample", "95");
         let work = async {

@@ -55,7 +55,7 @@ pub async fn cold(target: &Target, api: Api) -> Result<String> {
     let mut times = Vec::new();
     for _ in 0..STARTS {
         let scene = Scene::at(target, api).await?;
-        let arrival = scene.first_put("apache_discovery@8080.service".to_owned())?;
+        let arrival = scene.first_put("apache_discovery@")?;
         let began = Instant::now();
         let daemon = scene.dynamite()?;
         let at = tokio::time::timeout(Duration::from_secs(20), arrival).await.context("no PUT")??;
