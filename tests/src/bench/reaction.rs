@@ -14,9 +14,9 @@ use super::{Spread, Target};
 use crate::scene::{CONFIG, Scene};
 
 /// How many reactions are measured, and as many floors between them.
-const ROUNDS: u32 = 200;
+const ROUNDS: u32 = 100;
 /// Rounds at the start that do not count.
-const WARM_UP: u32 = 20;
+const WARM_UP: u32 = 10;
 /// How long one reaction may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
