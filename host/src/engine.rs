@@ -23,16 +23,17 @@ pub(crate) mod test_config;
 mod tests;
 mod upkeep;
 
-use std::future::Future;
+use std::convert::Infallible;
+use std::future::{Future, pending};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout_at};
 
 pub use self::board::Effects;
 pub use self::brain::Brain;
-pub use self::context::Chain;
-use self::context::{Context, LeadershipLost};
+use self::context::Context;
+pub use self::context::{Chain, LeadershipLost};
 use self::main_loop::Engine;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -63,8 +64,8 @@ pub struct Parts<S, F, C> {
 pub enum Ended {
     /// It was told to.
     Shutdown,
-    /// Its lease ran out, or somebody else leads. The records of its instances, by key, in case etcd lost them.
-    LeadershipLost(Vec<(String, String)>),
+    /// Somebody else may lead: why, and the records of its instances, by key, in case etcd lost them.
+    LeadershipLost(LeadershipLost, Vec<(String, String)>),
 }
 
 /// Runs the services of `config` until `shutdown` is ready. `lock` was taken by a request sent at `locked_at`.
@@ -79,12 +80,12 @@ pub async fn run<S: Store, F: Fleet, C: Clock>(
     let mut engine = Engine::new(&context, config, stored);
     let ended = tokio::select! {
         () = shutdown => None,
-        LeadershipLost = serve(&context, config, stored, &mut engine) => Some(engine.records()),
-        LeadershipLost = keep_lease(&context) => Some(engine.records()),
+        lost = serve(&context, config, stored, &mut engine) => Some((lost, engine.records())),
+        lost = keep_lease(&context) => Some((lost, engine.records())),
     };
     drop(engine);
-    if let Some(records) = ended {
-        return (context.parts, Ended::LeadershipLost(records));
+    if let Some((lost, records)) = ended {
+        return (context.parts, Ended::LeadershipLost(lost, records));
     }
     unlock(&context).await;
     (context.parts, Ended::Shutdown)
@@ -97,26 +98,31 @@ async fn unlock<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C>) {
     }
 }
 
-/// Prolongs the lease three times in its life, until it is lost.
+/// Prolongs the lease three times in its life, until it is lost: an answer that comes after its end is not waited for.
 async fn keep_lease<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C>) -> LeadershipLost {
     loop {
         sleep(context.lock.ttl / 3).await;
-        let mut patience = context.patience("prolonging the lease");
-        loop {
-            let asked_at = Instant::now();
-            match context.parts.store.renew(&context.lock).await {
-                Ok(true) => {
-                    patience.succeeded();
-                    context.prolong(asked_at);
-                    break;
-                }
-                Ok(false) => return LeadershipLost,
-                Err(error) => patience.wait(&error).await,
+        match timeout_at(context.lease_end(), renew_lease(context)).await {
+            Ok(true) => {}
+            Ok(false) => return LeadershipLost::Taken,
+            Err(_) => return LeadershipLost::RanOut,
+        }
+    }
+}
+
+/// Prolongs the lease, until etcd answers; false when it is not ours any more.
+async fn renew_lease<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C>) -> bool {
+    let mut patience = context.patience("prolonging the lease");
+    loop {
+        let asked_at = Instant::now();
+        match context.parts.store.renew(&context.lock).await {
+            Ok(true) => {
+                patience.succeeded();
+                context.prolong(asked_at);
+                return true;
             }
-            if context.leading().is_err() {
-                tracing::warn!("the lease ran out while etcd did not answer");
-                return LeadershipLost;
-            }
+            Ok(false) => return false,
+            Err(error) => patience.wait(&error).await,
         }
     }
 }
@@ -135,10 +141,11 @@ async fn serve<S: Store, F: Fleet, C: Clock>(
         tokio::join!(
             store.follow(&config.etcd.application_base, registrations),
             store.follow(&config.etcd.metrics_base, metrics),
-        )
+        );
+        pending::<Infallible>().await
     };
     tokio::select! {
         Err(lost) = engine.run(stored, registration_batches, metric_batches) => lost,
-        _ = followers => LeadershipLost,
+        never = followers => match never {},
     }
 }

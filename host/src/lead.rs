@@ -38,9 +38,11 @@ pub async fn serve<S: Store, F: Fleet, C: Clock, E>(
         (parts, ended) = engine::run(parts, &config, &stored, (lock, locked_at), &mut shutdown).await;
         match ended {
             Ended::Shutdown => return Ok(()),
-            Ended::LeadershipLost(records) => remembered = records,
+            Ended::LeadershipLost(why, records) => {
+                tracing::warn!("no longer leading: {why}; standing by");
+                remembered = records;
+            }
         }
-        tracing::warn!("no longer leading; standing by");
     }
 }
 

@@ -122,12 +122,12 @@ pub(crate) enum Outcome {
 enum Trouble {
     Taken,
     Failed(String),
-    Leadership,
+    Leadership(LeadershipLost),
 }
 
 impl From<LeadershipLost> for Trouble {
-    fn from(_: LeadershipLost) -> Self {
-        Self::Leadership
+    fn from(lost: LeadershipLost) -> Self {
+        Self::Leadership(lost)
     }
 }
 
@@ -168,7 +168,7 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
         };
         let outcome = match result {
             Ok(()) => Outcome::Started,
-            Err(Trouble::Leadership) => return Err(LeadershipLost),
+            Err(Trouble::Leadership(lost)) => return Err(lost),
             Err(Trouble::Taken) => Outcome::Taken,
             Err(Trouble::Failed(error)) => Outcome::Failed(error),
         };
@@ -412,7 +412,7 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
 
     async fn mend(&self, unit: &PlannedUnit) -> Result<Outcome, LeadershipLost> {
         match self.try_mend(unit).await {
-            Err(Trouble::Leadership) => return Err(LeadershipLost),
+            Err(Trouble::Leadership(lost)) => return Err(lost),
             Err(Trouble::Failed(error)) => {
                 tracing::warn!(unit = unit.name, error, "an attached unit stays down");
             }

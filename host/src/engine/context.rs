@@ -22,9 +22,23 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause. fleet can be away for minutes, and should not wait long for us when it is back.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
-/// Why an action was given up: another Dynamite may lead by now, and nothing more may be written.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct LeadershipLost;
+/// Why everything was given up: another Dynamite may lead by now, and nothing more may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeadershipLost {
+    /// etcd did not prolong the lease in time.
+    RanOut,
+    /// etcd says that the lease is not ours.
+    Taken,
+}
+
+impl fmt::Display for LeadershipLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::RanOut => "the lease ran out while etcd did not answer",
+            Self::Taken => "the lease is gone from etcd, or somebody else's",
+        })
+    }
+}
 
 /// What every action needs.
 pub(crate) struct Context<S, F, C> {
@@ -65,10 +79,14 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
         }
     }
 
+    /// Until when nobody else can lead.
+    pub(crate) fn lease_end(&self) -> Instant {
+        *self.lease_end.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// Whether this process may still write: its lease has not run out.
     pub(crate) fn leading(&self) -> Result<(), LeadershipLost> {
-        let end = *self.lease_end.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if Instant::now() < end { Ok(()) } else { Err(LeadershipLost) }
+        if Instant::now() < self.lease_end() { Ok(()) } else { Err(LeadershipLost::RanOut) }
     }
 
     /// The lease was prolonged by a request sent at `asked_at`.
