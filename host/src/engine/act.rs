@@ -136,7 +136,10 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
     pub(crate) async fn carry_out(&self, job: &Job) -> Result<Outcome, LeadershipLost> {
         match job {
             Job::Start { crew, claim, intent, record, after } => {
-                sleep(*after).await;
+                // A timer takes a millisecond at the least, and most starts are due at once.
+                if !after.is_zero() {
+                    sleep(*after).await;
+                }
                 self.start(crew, claim, intent, record.as_ref()).await
             }
             Job::Stop { crew, intent } => self.stop(crew, intent).await,
