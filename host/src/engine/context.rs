@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use super::Parts;
 use super::inventory::Inventory;
@@ -108,11 +108,9 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
         self.waiting.load(Ordering::Relaxed) > 0
     }
 
-    /// Returns when an action may have begun to wait for fleet, and at `latest` at the latest.
-    pub(crate) async fn until_someone_waits(&self, latest: Instant) {
-        if timeout_at(latest, self.someone_waits.notified()).await.is_err() {
-            tracing::trace!("nobody waits for fleet");
-        }
+    /// Returns when an action has begun to wait for fleet since the last return.
+    pub(crate) async fn someone_waits(&self) {
+        self.someone_waits.notified().await;
     }
 
     pub(crate) fn wait_for_fleet(&self) -> Waiting<'_> {

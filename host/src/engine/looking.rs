@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout_at};
 
 use super::context::{Context, LeadershipLost};
 use super::inventory::Inventory;
@@ -13,16 +13,40 @@ use crate::store::Store;
 
 /// How often fleet is looked at while nothing is expected of it. A look costs a real fleetd some 60 ms per 100 units.
 const IDLE: Duration = Duration::from_secs(5);
-/// How often fleet is looked at while an action waits for it, at first.
-pub(super) const BUSY_MIN: Duration = Duration::from_millis(50);
-/// The same after a while: a real fleet takes 2 to 7 s for everything.
+/// How soon fleet is looked at after an action began to wait for it.
+const BUSY_MIN: Duration = Duration::from_millis(50);
+/// How often it is while actions go on waiting: the pause doubles up to this. A real fleet takes 2 to 7 s for everything.
 const BUSY_MAX: Duration = Duration::from_secs(1);
 /// A look that took long is not repeated before this many times its duration: fleet has others to serve.
 const SHARE: u32 = 4;
-/// The pause before the next look, after one that came `pause` after its forerunner and `took` so long.
-pub(super) fn next_pause(pause: Duration, took: Duration, busy: bool) -> Duration {
-    let next = if busy { (pause * 2).min(BUSY_MAX) } else { BUSY_MIN };
-    next.max(took * SHARE)
+
+/// When the next look is due.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pace {
+    /// The pause while actions wait for fleet.
+    busy: Duration,
+    /// The shortest pause there may be.
+    rest: Duration,
+}
+
+/// Whether an action began to wait for fleet before a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Newcomer {
+    Yes,
+    No,
+}
+
+impl Pace {
+    /// That of the first look.
+    pub(super) fn first() -> Self {
+        Self { busy: BUSY_MIN, rest: BUSY_MIN }
+    }
+
+    /// That of the look after one that took so long.
+    pub(super) fn after(self, took: Duration, newcomer: Newcomer) -> Self {
+        let busy = if newcomer == Newcomer::Yes { BUSY_MIN } else { (self.busy * 2).min(BUSY_MAX) };
+        Self { busy, rest: BUSY_MIN.max(took * SHARE) }
+    }
 }
 
 /// Looks at fleet, until it answers.
@@ -39,15 +63,18 @@ pub(super) async fn look<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C
     }
 }
 
-/// Looks at fleet after a pause, or later if no action waits for fleet.
+/// Looks at fleet when it is due, and soon if an action begins to wait for fleet before that.
 pub(super) async fn look_after<S: Store, F: Fleet, C: Clock>(
     context: &Context<S, F, C>,
-    pause: Duration,
+    pace: Pace,
 ) -> Result<Event, LeadershipLost> {
-    let idle_until = Instant::now() + IDLE.max(pause);
-    sleep(pause).await;
-    while !context.anyone_waiting() && Instant::now() < idle_until {
-        context.until_someone_waits(idle_until).await;
+    let began = Instant::now();
+    let pause = if context.anyone_waiting() { pace.busy } else { IDLE };
+    let mut due = began + pause.max(pace.rest);
+    let mut newcomer = Newcomer::No;
+    while timeout_at(due, context.someone_waits()).await.is_ok() {
+        newcomer = Newcomer::Yes;
+        due = due.min((Instant::now() + BUSY_MIN).max(began + pace.rest));
     }
-    Ok(Event::Looked(look(context).await))
+    Ok(Event::Looked(look(context).await, newcomer))
 }

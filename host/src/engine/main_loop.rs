@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -16,7 +15,7 @@ use super::board::Effects;
 use super::brain::Brain;
 use super::context::{Context, LeadershipLost};
 use super::inventory::Inventory;
-use super::looking;
+use super::looking::{self, Newcomer, Pace};
 use super::post::Post;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -27,7 +26,7 @@ use crate::store::{Change, Store};
 /// Something that the loop waits for.
 pub(super) enum Event {
     Finished(Box<Job>, Outcome),
-    Looked(Inventory),
+    Looked(Inventory, Newcomer),
     TemplateWritten(usize),
     CleanUpDue,
     Deleted,
@@ -124,7 +123,7 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
             "took over"
         );
         self.apply(effects);
-        self.pending.push(Box::pin(looking::look_after(context, looking::BUSY_MIN)));
+        self.pending.push(Box::pin(looking::look_after(context, Pace::first())));
         Ok(())
     }
 
@@ -133,12 +132,15 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
         mut registrations: mpsc::Receiver<Vec<Change>>,
         mut metrics: mpsc::Receiver<Vec<Change>>,
     ) -> Result<Infallible, LeadershipLost> {
-        let mut look_pause = looking::BUSY_MIN;
+        let mut pace = Pace::first();
         loop {
             tokio::select! {
                 biased;
                 Some(event) = self.pending.next() => match event? {
-                    Event::Looked(inventory) => self.looked(inventory, &mut look_pause),
+                    Event::Looked(inventory, newcomer) => {
+                        pace = pace.after(inventory.asked_at.elapsed(), newcomer);
+                        self.looked(inventory, pace);
+                    }
                     event => self.take(event),
                 },
                 Some(changes) = registrations.recv() => self.brain.take_registrations(&changes),
@@ -167,18 +169,16 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
             }
             Event::CleanUpDue => self.delete_unneeded(),
             Event::Deleted => self.cleaning = false,
-            Event::Looked(_) | Event::Done => {}
+            Event::Looked(..) | Event::Done => {}
         }
     }
 
-    fn looked(&mut self, inventory: Inventory, pause: &mut Duration) {
-        let took = inventory.asked_at.elapsed();
+    fn looked(&mut self, inventory: Inventory, pace: Pace) {
         self.context.set_inventory(inventory);
         let mut effects = Effects::default();
         self.brain.look(self.context.inventory(), self.context.parts.clock.now(), &mut effects);
         self.apply(effects);
-        *pause = looking::next_pause(*pause, took, self.context.anyone_waiting());
-        self.pending.push(Box::pin(looking::look_after(self.context, *pause)));
+        self.pending.push(Box::pin(looking::look_after(self.context, pace)));
     }
 
     /// Sets going what follows from an event.
