@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use hyper::Method;
 
 use super::json::{self, ApiError, Event};
@@ -187,19 +189,9 @@ pub(super) fn field(name: &str, value: &str) -> String {
     text
 }
 
-/// The header of HTTP's basic scheme: base64 of `user:password`.
+/// The header of HTTP's basic scheme.
 fn basic(user: &str, password: &str) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = "Basic ".to_owned();
-    for group in format!("{user}:{password}").as_bytes().chunks(3) {
-        let bits =
-            group.iter().chain([&0, &0]).take(3).fold(0_usize, |bits, &byte| bits << 8 | usize::from(byte));
-        for at in 0..4 {
-            let digit = char::from(ALPHABET[bits >> (18 - 6 * at) & 63]);
-            text.push(if at <= group.len() { digit } else { '=' });
-        }
-    }
-    text
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
 }
 
 #[cfg(test)]
