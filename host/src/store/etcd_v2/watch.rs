@@ -33,7 +33,7 @@ const REST: u32 = 4;
 
 /// The most polls that are sent at once: about what fits into a batch.
 const POLLS_MAX: usize = 32;
-/// Events that follow each other faster than this are read several at once.
+/// Keys that are written faster one after another than this are read several at once.
 const FAST: Duration = Duration::from_millis(5);
 /// How long such events are let gather. Nobody scales within 20 ms, and at 1000 a second it halves the cost.
 const BREATH: Duration = Duration::from_millis(20);
@@ -43,7 +43,7 @@ const BREATHS_MAX: usize = 3;
 const COUNT_TIME: Duration = Duration::from_millis(100);
 /// How many events may be left unread meanwhile. While some are read others happen, and none left would be never.
 const LEFT_MAX: u64 = 8;
-/// How long the answers to several polls are let gather; they come together.
+/// How long the answers to several polls are let gather while events come thick and fast; they come together.
 const GATHER: Duration = Duration::from_millis(6);
 
 /// A poll for the first event from `index` on.
@@ -73,7 +73,7 @@ pub(super) async fn follow(
         under_way: VecDeque::new(),
         rest_until: None,
         is_fast: false,
-        events: 0,
+        puts: 0,
         counted_since: Instant::now(),
     };
     let forever = async {
@@ -108,10 +108,10 @@ struct Follower<'a> {
     under_way: VecDeque<Poll>,
     /// No reading because of a lag before this time.
     rest_until: Option<Instant>,
-    /// Whether events came thick and fast when they were last counted.
+    /// Whether keys were written thick and fast when they were last counted.
     is_fast: bool,
-    /// Events since `counted_since`.
-    events: u32,
+    /// Keys written since `counted_since`.
+    puts: u32,
     counted_since: Instant,
 }
 
@@ -171,7 +171,7 @@ impl Follower<'_> {
             let requests = under_way.iter().map(|poll| &poll.request);
             wire.send(requests).await.map_err(|error| self.client.lost(error))?;
         }
-        if under_way.len() > 1 {
+        if under_way.len() > 1 && self.is_fast {
             wire.gather(GATHER).await.map_err(|error| self.client.lost(error))?;
         }
         let Ok(answers) = timeout(POLL_TIME, wire.receive()).await else { return Ok(Vec::new()) };
@@ -237,11 +237,12 @@ impl Follower<'_> {
             return;
         }
         self.next = Some(at + 1);
-        self.events += 1;
-        if let Some(change) = self.change(event)
-            && self.batch.add(change)
-        {
-            let _ = self.batch.flush().await;
+        if let Some(change) = self.change(event) {
+            // Keys that are removed many at a time say nothing about how fast others are written.
+            self.puts += u32::from(matches!(change, Change::Put { .. }));
+            if self.batch.add(change) {
+                let _ = self.batch.flush().await;
+            }
         }
         let lag = self.known.saturating_sub(at) - self.own.count(at + 1, self.known);
         if lag > LAG_MAX && self.rest_until.is_none_or(|until| Instant::now() >= until) {
@@ -255,8 +256,8 @@ impl Follower<'_> {
     async fn breathe(&mut self) {
         let elapsed = self.counted_since.elapsed();
         if elapsed >= COUNT_TIME {
-            self.is_fast = elapsed / self.events.max(1) < FAST;
-            (self.events, self.counted_since) = (0, Instant::now());
+            self.is_fast = elapsed / self.puts.max(1) < FAST;
+            (self.puts, self.counted_since) = (0, Instant::now());
         }
         let left = |next| self.own.skip(next) + LEFT_MAX <= self.known;
         if !self.is_fast || self.next.is_none_or(left) {
