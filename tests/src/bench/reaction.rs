@@ -14,7 +14,7 @@ use super::{Spread, Target};
 use crate::scene::{CONFIG, Scene};
 
 /// How many reactions are measured, and as many floors between them.
-const ROUNDS: u32 = 100;
+const ROUNDS: u32 = 500;
 /// Rounds at the start that do not count.
 const WARM_UP: u32 = 10;
 /// How long one reaction may take.
