@@ -227,6 +227,7 @@ impl Checker<'_, '_> {
             depends_on: names(&service.depends_on),
             scale_up: name(&service.scale_up),
             scale_down: name(&service.scale_down),
+            scale_both: Vec::new(),
         };
         Some((service.name.clone(), service))
     }

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use indexmap::IndexMap;
 use jiff::SignedDuration;
 
-use super::ScalingPolicy;
 use super::check::{ATTACHED_TYPE, Checker, Entries};
 use super::file::{self, Kind};
 use super::read::At;
+use super::{MetricWindow, PolicyKind, ScalingPolicy};
 use crate::scaling::{MetricName, Rule};
 
 /// The longest period, in seconds: a year. A longer one is a mistake, and time must not overflow.
@@ -52,19 +52,21 @@ impl Checker<'_, '_> {
         }
         let metric = MetricName::new(&policy.metric.as_ref()?.value);
         self.metric(policy.metric.as_ref()?, &metric);
-        let policy = ScalingPolicy {
-            name: policy.name.value.clone(),
+        let window = MetricWindow {
             service_type: policy.service_type.as_ref()?.value.clone(),
             metric,
             aggregated: policy.aggregated.as_ref().is_some_and(|flag| flag.value),
-            threshold_unit: policy.threshold_unit.as_ref().map(|unit| unit.value.clone()),
-            rule: Rule {
-                operator: policy.operator.as_ref()?.value,
-                threshold: policy.threshold.as_ref()?.value,
-                period: period?,
-                cooldown: cooldown?,
-            },
+            unit: policy.threshold_unit.as_ref().map(|unit| unit.value.clone()),
+            span: period?,
         };
+        let rule = Rule {
+            operator: policy.operator.as_ref()?.value,
+            threshold: policy.threshold.as_ref()?.value,
+            period: period?,
+            cooldown: cooldown?,
+        };
+        let name = policy.name.value.clone();
+        let policy = ScalingPolicy { name, windows: vec![window], kind: PolicyKind::Threshold(rule) };
         Some((policy.name.clone(), policy))
     }
 

@@ -3,7 +3,9 @@
 use jiff::SignedDuration;
 use serde_json::json;
 
-use crate::config::{Cleanup, Config, EtcdPaths, Role, ScalingPolicy, Service, UnitFile};
+use crate::config::{
+    Cleanup, Config, EtcdPaths, MetricWindow, PolicyKind, Role, ScalingPolicy, Service, UnitFile,
+};
 use crate::fleet::UnitOption;
 use crate::scaling::{Bounds, MetricName, Operator, Ports, Rule};
 
@@ -39,22 +41,26 @@ pub(crate) fn service(name: &str, template: bool, role: Role) -> Service {
         depends_on: Vec::new(),
         scale_up: None,
         scale_down: None,
+        scale_both: Vec::new(),
     }
 }
 
 fn policy(name: &str, operator: Operator, threshold: f64, given: &Given<'_>) -> ScalingPolicy {
     ScalingPolicy {
         name: name.to_owned(),
-        service_type: "web".to_owned(),
-        metric: MetricName::new(given.metric),
-        aggregated: given.aggregated,
-        threshold_unit: None,
-        rule: Rule {
+        windows: vec![MetricWindow {
+            service_type: "web".to_owned(),
+            metric: MetricName::new(given.metric),
+            aggregated: given.aggregated,
+            unit: None,
+            span: SignedDuration::from_secs(given.period),
+        }],
+        kind: PolicyKind::Threshold(Rule {
             operator,
             threshold,
             period: SignedDuration::from_secs(given.period),
             cooldown: SignedDuration::from_secs(given.cooldown),
-        },
+        }),
     }
 }
 
