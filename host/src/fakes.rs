@@ -2,6 +2,7 @@
 //! has an effect or after, and time is tokio's, which tests pause.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -13,6 +14,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
 use crate::fleet::{DesiredState, Fleet, Unit, UnitOption, UnitState, unit_file};
+use crate::modules::{Modules, Question};
+use crate::scaling::{Proposal, Verdict};
 use crate::store::{Change, Entry, Expected, Lock, Store};
 use crate::{fleet, store};
 
@@ -29,7 +32,7 @@ struct FakeUnit {
 
 /// Everything that outlives a process.
 #[derive(Debug, Default)]
-pub(crate) struct World {
+pub(crate) struct Universe {
     keys: BTreeMap<String, (String, u64)>,
     revision: u64,
     leases: BTreeMap<String, Instant>,
@@ -50,7 +53,7 @@ pub(crate) struct World {
     failures: Option<fastrand::Rng>,
 }
 
-impl World {
+impl Universe {
     /// A key's value.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
         self.keys.get(key).map(|(value, _)| &**value)
@@ -164,16 +167,16 @@ impl World {
 /// One process's connection to the world. With `mortal`, its calls count towards the one at which it dies.
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
-    world: Arc<Mutex<World>>,
+    world: Arc<Mutex<Universe>>,
     mortal: bool,
 }
 
 impl Link {
-    pub(crate) fn new(world: &Arc<Mutex<World>>, mortal: bool) -> Self {
+    pub(crate) fn new(world: &Arc<Mutex<Universe>>, mortal: bool) -> Self {
         Self { world: world.clone(), mortal }
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
+    fn world(&self) -> MutexGuard<'_, Universe> {
         self.world.lock().unwrap()
     }
 
@@ -209,7 +212,7 @@ impl Link {
     /// Around the effect of a call to fleet: it may fail before it or after it.
     async fn fleet_call<T>(
         &self,
-        effect: impl FnOnce(&mut World) -> Result<T, fleet::Error>,
+        effect: impl FnOnce(&mut Universe) -> Result<T, fleet::Error>,
     ) -> Result<T, fleet::Error> {
         self.point().await;
         let failure = || fleet::Error::Unavailable { status: 503, message: "chance".to_owned() };
@@ -223,7 +226,7 @@ impl Link {
 }
 
 /// Starts a process's life: it dies at that call, if ever. Returns how many calls the former one made.
-pub(crate) fn begin_life(world: &Mutex<World>, dies_at: Option<u64>, failures: Option<u64>) -> u64 {
+pub(crate) fn begin_life(world: &Mutex<Universe>, dies_at: Option<u64>, failures: Option<u64>) -> u64 {
     let mut world = world.lock().unwrap();
     world.dies_at = dies_at;
     world.failures = failures.map(fastrand::Rng::with_seed);
@@ -421,5 +424,25 @@ impl Store for Link {
             world.remove(&lock.key);
         }
         Ok(())
+    }
+}
+
+impl Modules for Link {
+    /// A policy that wants an instance for each 30 of the newest sample of its first window.
+    async fn decide(&self, question: Question) -> Result<Verdict, String> {
+        self.point().await;
+        let newest =
+            question.seen.windows.iter().flat_map(|window| &window.series).find_map(|s| s.values.last());
+        let proposal = match newest {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
+            Some(load) => Proposal::To((load / 30.0).ceil() as u32),
+            None => Proposal::Hold,
+        };
+        let calls = question.state.first().copied().unwrap_or(0).saturating_add(1);
+        Ok(Verdict { proposal, reason: "30 each".to_owned(), state: vec![calls], wake_at: None })
+    }
+
+    async fn watch(&self) -> Infallible {
+        pending().await
     }
 }

@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::World;
 use super::context::{Chain, Context, LeadershipLost};
 use super::inventory::{Health, health_of};
-use crate::clock::Clock;
 use crate::fleet::{DesiredState, Error, Fleet, Unit, UnitOption, unit_file};
 use crate::record::{self, Action, CooldownRecord, InstanceRecord, Intent};
-use crate::scaling::{Direction, Loss, Reason};
-use crate::store::Store;
+use crate::scaling::{Loss, Reason};
 
 /// How long a unit may neither run nor be on its way. fleet needs 2 to 7 s to bring it to a machine; one that no machine
 /// accepts, or that systemd starts over and over, waits for ever.
@@ -131,7 +130,7 @@ impl From<LeadershipLost> for Trouble {
     }
 }
 
-impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
+impl<W: World> Context<W> {
     /// Carries out a job.
     pub(crate) async fn carry_out(&self, job: &Job) -> Result<Outcome, LeadershipLost> {
         match job {
@@ -204,10 +203,8 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
         cooldown: Option<&CooldownRecord>,
     ) -> Result<(), LeadershipLost> {
         let Some(cooldown) = cooldown else { return Ok(()) };
-        let direction =
-            if cooldown.direction == Direction::Up.as_str() { Direction::Up } else { Direction::Down };
         let text = serde_json::to_string(cooldown).unwrap_or_default();
-        self.put(&record::cooldown_key(&crew.service_name, direction), &text).await
+        self.put(&record::cooldown_key(&crew.service_name, cooldown), &text).await
     }
 
     /// The units of a crew as fleet has them, attached ones first.

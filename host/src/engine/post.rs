@@ -1,6 +1,6 @@
 //! One service: its instances, what it may do with them, and how it bears failures.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,9 @@ use super::inventory::{Health, Inventory};
 use crate::config::{Config, Service, UnitFile};
 use crate::fleet::UnitOption;
 use crate::record::{self, Action, CooldownRecord, InstanceRecord};
-use crate::scaling::{Decision, Loss, Phase, Reason, Roster, Verb};
+use crate::scaling::{
+    Decision, InstanceState, Loss, PastAction, Phase, Reason, Roster, SeenInstance, SeenService, Stance, Verb,
+};
 
 /// How many attempts to start an instance may fail in a row before the service is degraded.
 const ATTEMPTS_MAX: u32 = 4;
@@ -37,6 +39,10 @@ pub(super) struct Seat {
     pub(super) mending: BTreeSet<String>,
     /// When it came up.
     since: Option<Timestamp>,
+    /// When it got into its phase, as far as this run knows.
+    entered: Timestamp,
+    /// It was lost, and another is about to take its place.
+    replaced: bool,
 }
 
 /// A unit file with its options where jobs can share them.
@@ -85,6 +91,11 @@ pub(super) struct Post {
     pub(super) leftovers: Vec<Job>,
     /// The last reason to hold that was logged while planning.
     told: Option<Reason>,
+    /// What its policies in modules last said.
+    pub(super) stances: BTreeMap<String, Stance>,
+    /// The last time it was scaled up, and down.
+    pub(super) last_up: Option<PastAction>,
+    pub(super) last_down: Option<PastAction>,
 }
 
 impl Post {
@@ -104,6 +115,9 @@ impl Post {
             taken: BTreeSet::new(),
             leftovers: Vec::new(),
             told: None,
+            stances: BTreeMap::new(),
+            last_up: None,
+            last_down: None,
             service: service.clone(),
         }
     }
@@ -186,6 +200,10 @@ impl Post {
         let reason = Reason::Lost(loss);
         self.tell(Verb::Replace, &crew, &reason);
         self.roster.enter(number, Phase::Starting);
+        self.entered(number, now);
+        if let Some(seat) = self.roster.get_mut(number) {
+            seat.replaced = true;
+        }
         let record = self.roster.get(number).and_then(|seat| seat.record.clone());
         let intent = crew.intent(Action::Start, &reason, None);
         Some(Job::Start { crew, claim: Claim::Lost, intent, record, after: self.pause() })
@@ -220,6 +238,43 @@ impl Post {
             };
             seat.record = Some(launched);
             seat.since = Some(now);
+            seat.replaced = false;
+        }
+        self.entered(crew.number, now);
+    }
+
+    /// Notes that an instance got into its phase.
+    pub(super) fn entered(&mut self, number: u32, now: Timestamp) {
+        if let Some(seat) = self.roster.get_mut(number) {
+            seat.entered = now;
+        }
+    }
+
+    /// What its policies in modules last said.
+    pub(super) fn stances(&self) -> impl Iterator<Item = (&str, Stance)> {
+        self.stances.iter().map(|(policy, stance)| (policy.as_str(), *stance))
+    }
+
+    /// The service as policies in modules see it.
+    pub(super) fn seen(&self) -> SeenService {
+        let Service { name, service_type, bounds, .. } = &self.service;
+        let instances = self.roster.iter().map(|(number, phase, seat)| SeenInstance {
+            name: self.unit_name(number),
+            number,
+            state: match phase {
+                Phase::Starting if seat.replaced => InstanceState::Failed,
+                Phase::Starting => InstanceState::Starting,
+                Phase::Running => InstanceState::Running,
+                Phase::Stopping => InstanceState::Stopping,
+            },
+            since: seat.entered,
+        });
+        SeenService {
+            name: name.clone(),
+            service_type: service_type.clone(),
+            min: bounds.min,
+            max: bounds.max,
+            instances: instances.collect(),
         }
     }
 

@@ -10,7 +10,7 @@ use super::inventory::Inventory;
 use super::test_config::{Given, config, service};
 use crate::config::{Config, Role};
 use crate::record::{Action, CooldownRecord, InstanceRecord, Intent, Stored};
-use crate::scaling::{Cooldown, Direction};
+use crate::scaling::Cooldown;
 use crate::store::Change;
 
 const BASE: i64 = 1_438_089_350;
@@ -48,7 +48,7 @@ impl Fixture {
     fn recovering(config: &Config, stored: &Stored, up: &[&str]) -> (Self, Vec<String>) {
         let mut brain = Brain::new(config, stored);
         let mut effects = super::Effects::default();
-        brain.take_over(stored, Arc::new(Inventory::of_running(up)), &mut effects);
+        brain.take_over(stored, Arc::new(Inventory::of_running(up)), at(0), &mut effects);
         (Self { brain }, effects.jobs.iter().map(name).collect())
     }
 
@@ -151,7 +151,7 @@ fn samples_from_before_the_start_set_triggers_and_cause_nothing() {
 #[test]
 fn a_cooldown_from_before_the_start_is_in_force() {
     let mut stored = stored(&TWO);
-    let cooldown = CooldownRecord::new(Direction::Up, "hot", Cooldown { fired_at: at(0), until: at(60) });
+    let cooldown = CooldownRecord::new("hot", Cooldown { fired_at: at(0), until: at(60) }, (2, 3));
     stored.cooldowns.insert("web".to_owned(), vec![cooldown]);
     let (mut fixture, _) = Fixture::recovering(&config(&Given::default()), &stored, &TWO);
     fixture.brain.take_registrations(&[Change::SnapshotStart, Change::SnapshotEnd]);
@@ -178,7 +178,7 @@ fn instances_of_a_former_unit_file_go_when_the_minimum_of_new_ones_is_up() {
     let mut brain = Brain::new(&config, &stored(&["former@1.service"]));
     let mut effects = super::Effects::default();
     let inventory = Arc::new(Inventory::of_running(&["former@1.service"]));
-    brain.take_over(&stored(&["former@1.service"]), inventory, &mut effects);
+    brain.take_over(&stored(&["former@1.service"]), inventory, at(0), &mut effects);
     let jobs = effects.jobs;
     assert_eq!(
         jobs.iter().map(name).collect::<Vec<_>>(),
