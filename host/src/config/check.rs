@@ -14,6 +14,7 @@ use super::tree::Span;
 use super::units::{Missing, UnitFileProblem, UnitSource};
 use super::{Config, Role, Service, UnitFile, endpoint, is_template};
 use crate::config::FleetEndpoint;
+use crate::fleet::unit_file::is_global;
 use crate::scaling::{Bounds, Ports};
 
 /// The `type` of services that live and die with the instances of another.
@@ -238,6 +239,13 @@ impl Checker<'_, '_> {
             paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
         };
         let (message, help) = match self.units.find(entry.name(), file_name) {
+            Ok(unit) if is_global(&unit.options) => (
+                format!(
+                    "`{file_name}` has `Global=true`: fleet runs it on every machine and never says that it is launched"
+                ),
+                "take `Global` out of its section `[X-Fleet]`, or this service out of the configuration"
+                    .to_owned(),
+            ),
             Ok(unit) => return Some(unit),
             Err(Missing::Nowhere(folders)) => (
                 format!("there is no unit file `{file_name}`"),
