@@ -54,7 +54,10 @@ fn the_environment_is_read_and_flags_beat_it() {
     let folders = format!("nowhere,{}", copy.path().display());
     let folders = ("DYNAMITE_SERVICE_FOLDER", folders.as_str());
     assert_eq!(dynamite(&["check"], &[example, folders]).0, Some(1));
-    assert_eq!(dynamite(&["check", "-s", "nowhere"], &[example, folders]).0, Some(0));
+    let (code, out, err) = dynamite(&["check", "-s", "nowhere"], &[example, folders]);
+    assert_eq!(code, Some(0));
+    assert!(err.starts_with("warning: there is no folder `nowhere`\n"), "{err}");
+    assert!(out.ends_with("no errors, 1 warning\n"), "{out}");
 }
 
 #[test]
