@@ -7,9 +7,9 @@ use bytes::Bytes;
 use hyper::Method;
 use tokio::sync::mpsc;
 
-use super::client::{Client, Repeat, about, parse_answer, refusal};
+use super::KEY_NOT_FOUND;
+use super::client::{Client, about, parse_answer, refusal};
 use super::json::{self, Cutter, Node};
-use super::{KEY_NOT_FOUND, entry, too_large};
 use crate::store::batch::{self, Batch};
 use crate::store::{Change, Entry, Error, VALUE_BYTES_MAX, keys};
 
@@ -30,8 +30,8 @@ pub(super) async fn list(client: &Client, prefix: &str) -> Result<Vec<Entry>, Er
                 large = Some(node.key);
                 return false;
             }
-            let key = node.key.clone();
-            entries.extend(entry(key, node).filter(|entry| keys::strip(&entry.key, &base).is_some()));
+            let value = node.value.filter(|_| !node.dir && keys::strip(&node.key, &base).is_some());
+            entries.extend(value.map(|value| Entry { key: node.key, value }));
             true
         });
         (entries, large, parsed)
@@ -39,7 +39,8 @@ pub(super) async fn list(client: &Client, prefix: &str) -> Result<Vec<Entry>, Er
     .await?;
     let Some((mut entries, large, parsed)) = outcome else { return Ok(Vec::new()) };
     if let Some(key) = large {
-        return Err(too_large(format!("GET {key}")));
+        let message = format!("the value is larger than {VALUE_BYTES_MAX} bytes");
+        return Err(Error::Refused { request: format!("GET {key}"), message });
     }
     parsed.map_err(|error| broken(client, prefix, error))?;
     entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
@@ -95,7 +96,7 @@ async fn read<T: Send + 'static>(
     parse: impl FnOnce(Nodes) -> T + Send + 'static,
 ) -> Result<(u64, Option<T>), Error> {
     let request = about(Method::GET, prefix, QUERY);
-    let reply = client.send(&request, Repeat::Harmless).await?;
+    let reply = client.send(&request).await?;
     let index = super::watch::store_index(&request, &reply);
     let mut body = reply.body;
     if reply.status != 200 {
