@@ -74,8 +74,12 @@ async fn expiry_and_recursive_deletes_are_seen() {
     follower.until_holds(&[]).await;
 }
 
+/// One at a time: one of them measures the memory of the process, and the other takes as much as that may be.
+static MEMORY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 #[tokio::test(flavor = "multi_thread")]
 async fn odd_and_large_values_do_not_stop_a_follower() {
+    let _alone = MEMORY.lock().await;
     let etcd = start(&["--max-request-bytes", "33554432"]).await;
     for api in BOTH {
         let store = open(etcd.settings(api)).await;
@@ -133,6 +137,7 @@ async fn a_lost_history_is_made_up_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_large_tree_comes_in_small_batches() {
     const KEYS: usize = 100_000;
+    let _alone = MEMORY.lock().await;
     let etcd = etcd().await;
     for api in BOTH {
         let store = open(etcd.settings(api)).await;
