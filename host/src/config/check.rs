@@ -26,6 +26,11 @@ const UNIT_SUFFIXES: &[&str] = &[".service", ".socket", ".device", ".mount", ".a
 /// systemd's limit for the name of a unit, in bytes; the number of an instance takes up to five.
 const UNIT_NAME_BYTES_MAX: usize = 250;
 
+/// The name of a unit file without `.service`: it may be left out, and makes all names alike.
+fn stem(file_name: &str) -> &str {
+    file_name.strip_suffix(".service").unwrap_or(file_name)
+}
+
 /// Checks one file.
 pub(super) struct Checker<'r, 'a> {
     pub(super) reader: &'r mut Reader<'a>,
@@ -247,9 +252,12 @@ impl Checker<'_, '_> {
                     .to_owned(),
             ),
             Ok(unit) => return Some(unit),
-            Err(Missing::Nowhere(folders)) => (
+            Err(Missing::Nowhere(folders, names)) => (
                 format!("there is no unit file `{file_name}`"),
-                format!("put it into one of the folders that were searched: {}", list(&folders)),
+                match self.reader.did_you_mean(stem(file_name), names.iter().map(|name| stem(name))) {
+                    Some(help) => format!("{help} These folders were searched: {}", list(&folders)),
+                    None => format!("put it into one of the folders that were searched: {}", list(&folders)),
+                },
             ),
             Err(Missing::Ambiguous(paths)) => (
                 format!("the unit file `{file_name}` is there more than once: {}", list(&paths)),
