@@ -24,6 +24,22 @@ pub struct Entry {
     pub value: String,
 }
 
+impl Entry {
+    /// The entry, unless its value is larger than [`VALUE_BYTES_MAX`].
+    fn if_small(key: String, value: String) -> Option<Self> {
+        if value.len() > VALUE_BYTES_MAX {
+            leave_out(&key);
+            return None;
+        }
+        Some(Self { key, value })
+    }
+}
+
+/// Says that a listing leaves a key out.
+fn leave_out(key: &str) {
+    tracing::warn!(key, "a value is too large and is not read");
+}
+
 /// Something that happened below a followed path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -126,7 +142,8 @@ impl Error {
 
 /// What Dynamite needs from etcd, and nothing more.
 pub trait Store: Send + Sync {
-    /// Every key below `prefix`, in bytewise order of the keys. For Dynamite's own small trees: reads all into memory.
+    /// Every key below `prefix`, in bytewise order of the keys. For Dynamite's own small trees: reads all into memory. A
+    /// value larger than [`VALUE_BYTES_MAX`] is left out: somebody's garbage must not keep Dynamite from starting.
     fn list(&self, prefix: &str) -> impl Future<Output = Result<Vec<Entry>, Error>> + Send;
     /// Writes a key, whatever it held.
     fn put(&self, key: &str, value: &str) -> impl Future<Output = Result<(), Error>> + Send;

@@ -12,7 +12,7 @@ use self::range::{Page, Pages};
 use self::watch::text;
 use super::connect::Checked;
 use super::keys::normalise;
-use super::{Change, Entry, Error, Lock, Store, VALUE_BYTES_MAX};
+use super::{Change, Entry, Error, Lock, Store, leave_out};
 
 mod client;
 mod lock;
@@ -57,19 +57,6 @@ impl EtcdV3 {
     }
 }
 
-fn entry(kv: KeyValue) -> Result<Entry, Error> {
-    let key = text(kv.key);
-    if kv.value.len() > VALUE_BYTES_MAX {
-        return Err(too_large(&key));
-    }
-    Ok(Entry { key, value: text(kv.value) })
-}
-
-fn too_large(key: &str) -> Error {
-    let message = format!("the value is larger than {VALUE_BYTES_MAX} bytes");
-    Error::Refused { request: format!("range {key}"), message }
-}
-
 impl Store for EtcdV3 {
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
         let prefix = normalise(prefix);
@@ -78,12 +65,9 @@ impl Store for EtcdV3 {
         let failed = |status| self.client.error(&format!("range {prefix}/"), status);
         while let Some(page) = pages.next().await.map_err(failed)? {
             match page {
-                Page::Keys(kvs) => {
-                    for kv in kvs {
-                        entries.push(entry(kv)?);
-                    }
-                }
-                Page::Oversized(key) => return Err(too_large(&text(key))),
+                Page::Keys(kvs) => entries
+                    .extend(kvs.into_iter().filter_map(|kv| Entry::if_small(text(kv.key), text(kv.value)))),
+                Page::Oversized(key) => leave_out(&text(key)),
             }
         }
         Ok(entries)

@@ -88,6 +88,9 @@ async fn odd_and_large_values_do_not_stop_a_follower() {
         store.put("/o/large", &large).await.unwrap();
         store.put("/o/just", &"y".repeat(VALUE_BYTES_MAX)).await.unwrap();
         store.put("/o/ü \u{1}%", "\u{1}\"\\ü").await.unwrap();
+        let listed: Vec<String> =
+            store.list("/o").await.unwrap().into_iter().map(|entry| entry.key).collect();
+        assert_eq!(listed, ["/o/just", "/o/ü \u{1}%"], "{api:?}: a large value is left out");
         let mut follower = Follower::new(&store, "/o");
         follower
             .until("the snapshot", |follower| follower.keys.len() == 2 && follower.oversized == ["/o/large"])
