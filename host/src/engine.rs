@@ -8,6 +8,7 @@ mod act;
 mod board;
 mod brain;
 mod context;
+mod crew;
 mod inventory;
 mod looking;
 mod main_loop;

@@ -4,18 +4,17 @@
 //! An action ends with an [`Outcome`]; it decides nothing. After an error that leaves open whether a request was
 //! carried out, the unit is read again before anything is repeated.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 use super::context::{Chain, Context, LeadershipLost};
+use super::crew::{Crew, PlannedUnit};
 use super::inventory::{Health, health_of};
 use crate::clock::Clock;
-use crate::fleet::{DesiredState, Error, Fleet, Unit, UnitOption, unit_file};
-use crate::record::{self, Action, CooldownRecord, InstanceRecord, Intent};
-use crate::scaling::{Direction, Loss, Reason};
+use crate::fleet::{DesiredState, Error, Fleet, Unit, unit_file};
+use crate::record::{self, CooldownRecord, InstanceRecord, Intent};
+use crate::scaling::{Direction, Loss};
 use crate::store::Store;
 
 /// How long a unit may neither run nor be on its way. fleet needs 2 to 7 s to bring it to a machine; one that no machine
@@ -26,49 +25,6 @@ const STANDSTILL_MAX: Duration = Duration::from_mins(2);
 const ROW_TIME_MAX: Duration = Duration::from_mins(5);
 /// How often a removed unit is looked for until fleet answers 404; it usually does at once.
 const GONE_POLL: Duration = Duration::from_millis(100);
-
-/// A unit as it shall be.
-#[derive(Clone, Debug)]
-pub(crate) struct PlannedUnit {
-    pub(crate) name: String,
-    pub(crate) options: Arc<[UnitOption]>,
-}
-
-/// An instance with its attached units.
-#[derive(Clone, Debug)]
-pub(crate) struct Crew {
-    /// The place of the service on the board; `None` when it is not configured any more.
-    pub(crate) service: Option<usize>,
-    pub(crate) service_name: Arc<str>,
-    pub(crate) number: u32,
-    pub(crate) instance: PlannedUnit,
-    pub(crate) attached: Vec<PlannedUnit>,
-}
-
-impl Crew {
-    /// Every unit, in the order in which they are submitted and removed: attached ones first.
-    fn units(&self) -> impl Iterator<Item = &PlannedUnit> {
-        self.attached.iter().chain([&self.instance])
-    }
-
-    fn names(&self) -> Vec<&str> {
-        self.units().map(|unit| &*unit.name).collect()
-    }
-
-    /// What is about to be done to the crew, on top of what a former run wrote down.
-    pub(crate) fn intent(&self, action: Action, reason: &Reason, before: Option<&Intent>) -> Intent {
-        let mut intent =
-            Intent { action, units: BTreeMap::new(), reason: reason.to_string(), cooldown: None };
-        if let Some(before) = before {
-            intent.units.clone_from(&before.units);
-            intent.cooldown.clone_from(&before.cooldown);
-        }
-        for unit in self.units() {
-            intent.units.entry(unit.name.clone()).or_default().insert(unit_file::hash(&unit.options));
-        }
-        intent
-    }
-}
 
 /// Which of the units that are there already may be touched.
 #[derive(Clone, Debug, PartialEq, Eq)]

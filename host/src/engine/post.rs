@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::act::{Claim, Crew, Job, PlannedUnit};
+use super::act::{Claim, Job};
 use super::board::Effects;
+use super::crew::{Crew, PlannedUnit};
 use super::inventory::{Health, Inventory};
 use crate::config::{Config, Service, UnitFile};
 use crate::fleet::UnitOption;

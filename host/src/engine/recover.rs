@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::act::{Claim, Crew, Job, PlannedUnit};
+use super::act::{Claim, Job};
 use super::board::{Board, Effects};
+use super::crew::{Crew, PlannedUnit};
 use super::inventory::{Health, Inventory};
 use super::post::{Post, Seat};
 use crate::record::{Action, InstanceRecord, Intent, Stored};
@@ -87,20 +88,6 @@ impl Post {
         self.tell(verb, &crew, &reason);
         let intent = crew.intent(Action::Start, &reason, intent);
         Some(Job::Start { crew, claim, intent, record: record.cloned(), after: std::time::Duration::ZERO })
-    }
-}
-
-impl Crew {
-    /// Adds the attached units that were recorded under other names than those that are configured now.
-    fn also_remove(&mut self, record: Option<&InstanceRecord>, intent: Option<&Intent>) {
-        let recorded = record.into_iter().flat_map(|record| &record.attached);
-        let intended = intent.into_iter().flat_map(|intent| intent.units.keys());
-        for name in recorded.chain(intended) {
-            let known = *name == self.instance.name || self.attached.iter().any(|unit| unit.name == *name);
-            if !known {
-                self.attached.push(PlannedUnit { name: name.clone(), options: [].into() });
-            }
-        }
     }
 }
 
