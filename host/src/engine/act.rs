@@ -33,9 +33,9 @@ pub(crate) enum Claim {
     New,
     /// Those with the unit file that the intent of a former run names.
     Intended,
-    /// All: they are recorded. They are kept if they are well.
+    /// Those that are recorded too. They are kept if they are well.
     Recorded,
-    /// All: they are recorded. The instance is lost, unless fleet says otherwise when asked again.
+    /// The same. The instance is lost, unless fleet says otherwise when asked again.
     Lost,
 }
 
@@ -87,6 +87,12 @@ impl From<LeadershipLost> for Trouble {
     }
 }
 
+/// Whether the intent names the unit, with the unit file that it has.
+fn is_intended(intent: &Intent, unit: &Unit) -> bool {
+    let hashes = intent.units.get(&unit.name);
+    hashes.is_some_and(|hashes| hashes.contains(&unit_file::hash(&unit.options)))
+}
+
 impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
     /// Carries out a job.
     pub(crate) async fn carry_out(&self, job: &Job) -> Result<Outcome, LeadershipLost> {
@@ -117,7 +123,7 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
         let result = match found {
             Ok(found) => {
                 let (up, kept) = tokio::join!(
-                    self.bring_up(crew, claim, intent, found, &mut ours),
+                    self.bring_up(crew, (claim, intent, before), found, &mut ours),
                     self.keep_cooldown(crew, intent.cooldown.as_ref()),
                 );
                 kept?;
@@ -199,19 +205,25 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
     async fn bring_up<'c>(
         &self,
         crew: &'c Crew,
-        claim: &Claim,
-        intent: &Intent,
+        (claim, intent, before): (&Claim, &Intent, Option<&InstanceRecord>),
         mut found: Vec<Option<Unit>>,
         ours: &mut Vec<&'c str>,
     ) -> Result<(), Trouble> {
+        let is_recorded = |name: &String| before.is_some_and(|record| record.attached.contains(name));
         let is_ours = |unit: &Unit| match claim {
             Claim::New => false,
-            Claim::Intended => intent
-                .units
-                .get(&unit.name)
-                .is_some_and(|hashes| hashes.contains(&unit_file::hash(&unit.options))),
-            Claim::Recorded | Claim::Lost => true,
+            Claim::Intended => is_intended(intent, unit),
+            Claim::Recorded | Claim::Lost => {
+                unit.name == crew.instance.name || is_recorded(&unit.name) || is_intended(intent, unit)
+            }
         };
+        for name in crew.former(before, intent) {
+            if is_recorded(&name.to_owned())
+                || self.read(name).await?.is_some_and(|unit| is_intended(intent, &unit))
+            {
+                self.destroy(name).await?;
+            }
+        }
         let mut taken = false;
         for (unit, present) in crew.units().zip(&found) {
             match present {

@@ -1,6 +1,6 @@
 //! An instance with the units that are attached to it: what is started, stopped and intended together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::fleet::{UnitOption, unit_file};
@@ -49,15 +49,31 @@ impl Crew {
         intent
     }
 
-    /// Adds the attached units that were recorded under other names than those that are configured now.
-    pub(super) fn also_remove(&mut self, record: Option<&InstanceRecord>, intent: Option<&Intent>) {
-        let recorded = record.into_iter().flat_map(|record| &record.attached);
-        let intended = intent.into_iter().flat_map(|intent| intent.units.keys());
-        for name in recorded.chain(intended) {
-            let known = *name == self.instance.name || self.attached.iter().any(|unit| unit.name == *name);
-            if !known {
+    /// The same with the attached units that it was started with, as recorded or intended, instead of those that are
+    /// configured now. One that is not configured any more has no options: it can only be removed.
+    pub(super) fn begun_with(mut self, record: Option<&InstanceRecord>, intent: Option<&Intent>) -> Self {
+        let begun = begun(record, intent);
+        if record.is_some() || intent.is_some() {
+            self.attached.retain(|unit| begun.contains(&&unit.name));
+        }
+        for name in begun {
+            if self.units().all(|unit| unit.name != *name) {
                 self.attached.push(PlannedUnit { name: name.clone(), options: [].into() });
             }
         }
+        self
     }
+
+    /// The attached units that it was begun with, as recorded or intended, and that are not configured any more.
+    pub(super) fn former<'r>(&self, record: Option<&'r InstanceRecord>, intent: &'r Intent) -> Vec<&'r str> {
+        let mut former = begun(record, Some(intent));
+        former.retain(|name| self.units().all(|unit| unit.name != **name));
+        former.into_iter().map(String::as_str).collect()
+    }
+}
+
+/// The names of the units that an instance was begun with.
+fn begun<'r>(record: Option<&'r InstanceRecord>, intent: Option<&'r Intent>) -> BTreeSet<&'r String> {
+    let recorded = record.into_iter().flat_map(|record| &record.attached);
+    recorded.chain(intent.into_iter().flat_map(|intent| intent.units.keys())).collect()
 }

@@ -125,6 +125,12 @@ impl Post {
         }
     }
 
+    /// The units of an instance that is up: those that it was started with.
+    fn crew_up(&self, index: usize, number: u32) -> Crew {
+        let record = self.roster.get(number).and_then(|seat| seat.record.as_ref());
+        self.crew(index, number).begun_with(record, None)
+    }
+
     /// The lowest number under which nobody has a unit.
     pub(super) fn free_number(&self, inventory: &Inventory) -> Option<u32> {
         let files = || self.attached.iter().chain([&self.blueprint]).map(|blueprint| &blueprint.file);
@@ -163,7 +169,7 @@ impl Post {
         reason: &Reason,
         cooldown: Option<CooldownRecord>,
     ) -> Job {
-        let crew = self.crew(index, number);
+        let crew = self.crew_up(index, number);
         self.tell(Verb::Down, &crew, reason);
         self.roster.enter(number, Phase::Stopping);
         let intent = crew.intent(Action::Stop, reason, None).with_cooldown(cooldown);
@@ -194,10 +200,10 @@ impl Post {
 
     /// Looks after the attached units of an instance that is well.
     pub(super) fn mend(&mut self, index: usize, number: u32, inventory: &Inventory, effects: &mut Effects) {
-        let crew = self.crew(index, number);
+        let crew = self.crew_up(index, number);
         let Some(seat) = self.roster.get_mut(number) else { return };
         seat.doubts = 0;
-        for unit in &crew.attached {
+        for unit in crew.attached.iter().filter(|unit| !unit.options.is_empty()) {
             // One whose process ended without a failure may have been meant to: it announces something and exits.
             let Health::Lost(loss) = inventory.health(&unit.name) else { continue };
             if loss == Loss::Ended || !seat.mending.insert(unit.name.clone()) {

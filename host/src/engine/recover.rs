@@ -63,10 +63,10 @@ impl Post {
         intent: Option<&Intent>,
         inventory: &Inventory,
     ) -> Option<Job> {
-        let mut crew = self.crew(index, number);
+        let crew = self.crew(index, number);
         let seat = Seat::recorded(record);
         if let Some(intent) = intent.filter(|intent| intent.action == Action::Stop) {
-            crew.also_remove(record, Some(intent));
+            let crew = crew.begun_with(record, Some(intent));
             self.roster.set(number, Phase::Stopping, seat);
             self.tell(Verb::Down, &crew, &Reason::Resumed);
             return Some(Job::Stop {
@@ -94,9 +94,9 @@ impl Post {
 /// The removal of an instance whose service, or unit file, is not configured any more.
 fn orphan(service: &str, unit: &str, record: Option<&InstanceRecord>, intent: Option<&Intent>) -> Job {
     let instance = PlannedUnit { name: unit.to_owned(), options: [].into() };
-    let mut crew =
+    let crew =
         Crew { service: None, service_name: service.into(), number: 0, instance, attached: Vec::new() };
-    crew.also_remove(record, intent);
+    let crew = crew.begun_with(record, intent);
     tracing::warn!(service, unit, "{service}: down {unit}: {}", Reason::NotConfigured);
     Job::Stop { intent: crew.intent(Action::Stop, &Reason::NotConfigured, intent), crew }
 }

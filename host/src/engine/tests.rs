@@ -161,7 +161,7 @@ fn a_cooldown_from_before_the_start_is_in_force() {
 }
 
 #[test]
-fn what_was_begun_is_finished_and_what_is_not_configured_goes() {
+fn what_wbegun_with_is_finished_and_what_is_not_configured_goes() {
     let mut stored = stored(&THREE);
     stored.instances.insert("gone".to_owned(), [record("gone@1.service")].into());
     let stop = Intent { action: Action::Stop, units: [].into(), reason: String::new(), cooldown: None };
