@@ -212,6 +212,8 @@ pub struct Stored {
     pub intents: BTreeMap<String, BTreeMap<String, Intent>>,
     /// The cooldowns by service, with their direction.
     pub cooldowns: BTreeMap<String, Vec<CooldownRecord>>,
+    /// The keys of services that a former process found degraded.
+    pub degraded: Vec<String>,
     /// Keys whose values could not be read; they are left alone.
     pub unreadable: Vec<String>,
 }
@@ -241,6 +243,8 @@ impl Stored {
             self.status = Some(value.trim().to_owned());
         } else if key == CONFIGURATION {
             self.configuration = Some(value.to_owned());
+        } else if key.starts_with(SERVICE_STATUS) {
+            self.degraded.push(key.to_owned());
         } else if let Some((service, TEMPLATE)) = below(RUN) {
             self.templates.insert(service.to_owned(), serde_json::from_str(value).ok()?);
         } else if let Some((service, unit)) = below(RUN) {

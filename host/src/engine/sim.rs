@@ -228,15 +228,24 @@ fn a_service_that_never_starts_is_degraded_and_holds_up_nobody_else() {
     let world = Arc::new(Mutex::new(World::default()));
     world.lock().unwrap().broken.insert("web@".to_owned());
     let config = config();
-    simulate(async {
+    let life = async |seconds| {
         tokio::select! {
-            () = process(&world, "first", false, &config) => {}
-            () = sleep(Duration::from_secs(45)) => {}
+            () = process(&world, "one", false, &config) => {}
+            () = sleep(Duration::from_secs(seconds)) => {}
         }
+    };
+    simulate(async {
+        life(45).await;
+        {
+            let world = world.lock().unwrap();
+            assert!(world.launched().contains(&"db.service"));
+            assert_eq!(world.get(record::STATUS), Some("Running"));
+            let status = world.get("/_dynamite/state/service/web").unwrap_or_default();
+            assert!(status.contains("degraded") && status.contains("failed"), "{status}");
+        }
+        world.lock().unwrap().broken.clear();
+        life(15).await;
+        let world = world.lock().unwrap();
+        assert_eq!((world.launched().len(), world.get("/_dynamite/state/service/web")), (5, None));
     });
-    let world = world.lock().unwrap();
-    assert!(world.launched().contains(&"db.service"));
-    assert_eq!(world.get(record::STATUS), Some("Running"));
-    let status = world.get("/_dynamite/state/service/web").unwrap_or_default();
-    assert!(status.contains("degraded") && status.contains("failed"), "{status}");
 }
