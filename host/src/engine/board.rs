@@ -214,7 +214,7 @@ impl Board {
                         }
                     }
                     Health::Up | Health::Pending => {
-                        post.mend(index, number, inventory, effects);
+                        post.mend((index, number), inventory, now, effects);
                     }
                 }
             }

@@ -200,6 +200,27 @@ fn a_lowered_maximum_is_applied_from_the_top() {
 }
 
 #[test]
+fn an_attached_unit_that_does_not_stay_up_is_brought_back_after_growing_pauses() {
+    let unit = "web@8080.service".to_owned();
+    let record = InstanceRecord::launched(&unit, &["log@8080.service".to_owned()]);
+    let mut stored = stored(&TWO[1..]);
+    stored.instances.entry("web".to_owned()).or_default().insert(unit, record);
+    let (mut fixture, _) = Fixture::recovering(&config(&Given::default()), &stored, &TWO);
+    let mut seconds = Vec::new();
+    for second in (0..240).step_by(5).chain([600, 605]) {
+        let mut effects = super::Effects::default();
+        fixture.brain.look(Arc::new(Inventory::of_running(&TWO)), at(second), &mut effects);
+        for job in effects.jobs {
+            assert_eq!(name(&job), "mend web@8080.service");
+            let outcome = Outcome::Mended("log@8080.service".to_owned());
+            fixture.brain.board.finished(&job, outcome, at(second), &mut super::Effects::default());
+            seconds.push(second);
+        }
+    }
+    assert_eq!(seconds, [0, 5, 10, 20, 40, 75, 135, 195, 600, 605]);
+}
+
+#[test]
 fn a_lost_unit_is_replaced_after_a_second_look_and_attempts_back_off() {
     let mut fixture = Fixture::new(&config(&Given::default()), &TWO);
     let look = |brain: &mut Brain, up: &[&str], second| {
