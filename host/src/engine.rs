@@ -11,6 +11,7 @@ mod advisors;
 mod board;
 mod brain;
 mod context;
+mod crew;
 mod inventory;
 mod looking;
 mod main_loop;

@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::fleet::{DesiredState, Fleet, Unit, UnitOption, UnitState, unit_file};
 use crate::modules::{Modules, Question};
 use crate::scaling::{Proposal, Verdict};
-use crate::store::{Change, Entry, Expected, Lock, Store};
+use crate::store::{Change, Entry, Lock, Store};
 use crate::{fleet, store};
 
 /// How long systemd takes to bring a unit up or to let it go.
@@ -33,8 +33,7 @@ struct FakeUnit {
 /// Everything that outlives a process.
 #[derive(Debug, Default)]
 pub(crate) struct Universe {
-    keys: BTreeMap<String, (String, u64)>,
-    revision: u64,
+    keys: BTreeMap<String, String>,
     leases: BTreeMap<String, Instant>,
     followers: Vec<(String, mpsc::UnboundedSender<Change>)>,
     units: BTreeMap<String, FakeUnit>,
@@ -56,7 +55,7 @@ pub(crate) struct Universe {
 impl Universe {
     /// A key's value.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.keys.get(key).map(|(value, _)| &**value)
+        self.keys.get(key).map(String::as_str)
     }
 
     /// The keys below a path.
@@ -65,16 +64,13 @@ impl Universe {
     }
 
     /// Writes a key.
-    pub(crate) fn put(&mut self, key: &str, value: &str) -> u64 {
-        self.revision += 1;
-        self.keys.insert(key.to_owned(), (value.to_owned(), self.revision));
+    pub(crate) fn put(&mut self, key: &str, value: &str) {
+        self.keys.insert(key.to_owned(), value.to_owned());
         self.tell(&Change::Put { key: key.to_owned(), value: value.to_owned() });
-        self.revision
     }
 
     fn remove(&mut self, key: &str) {
         if self.keys.remove(key).is_some() {
-            self.revision += 1;
             self.tell(&Change::Delete { key: key.to_owned() });
         }
     }
@@ -314,50 +310,21 @@ impl Fleet for Link {
 }
 
 impl Store for Link {
-    async fn get(&self, key: &str) -> Result<Option<Entry>, store::Error> {
-        self.point().await;
-        self.store_failure()?;
-        let world = self.world();
-        let found = world.keys.get(key);
-        Ok(found.map(|(value, revision)| Entry {
-            key: key.to_owned(),
-            value: value.clone(),
-            revision: *revision,
-        }))
-    }
-
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, store::Error> {
         self.point().await;
         self.store_failure()?;
         let world = self.world();
         let below = world.keys.iter().filter(|(key, _)| key.starts_with(&format!("{prefix}/")));
-        let entry = |(key, (value, revision)): (&String, &(String, u64))| Entry {
-            key: key.clone(),
-            value: value.clone(),
-            revision: *revision,
-        };
-        Ok(below.map(entry).collect())
+        Ok(below.map(|(key, value)| Entry { key: key.clone(), value: value.clone() }).collect())
     }
 
-    async fn put(&self, key: &str, value: &str) -> Result<u64, store::Error> {
+    async fn put(&self, key: &str, value: &str) -> Result<(), store::Error> {
         self.point().await;
         self.store_failure()?;
-        let revision = self.world().put(key, value);
+        self.world().put(key, value);
         self.point().await;
         self.store_failure()?;
-        Ok(revision)
-    }
-
-    async fn put_if(&self, key: &str, value: &str, expected: Expected) -> Result<Option<u64>, store::Error> {
-        self.point().await;
-        let mut world = self.world();
-        let holds = match expected {
-            Expected::Absent => !world.keys.contains_key(key),
-            Expected::Revision(revision) => {
-                world.keys.get(key).is_some_and(|(_, present)| *present == revision)
-            }
-        };
-        Ok(holds.then(|| world.put(key, value)))
+        Ok(())
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), store::Error> {
@@ -376,9 +343,7 @@ impl Store for Link {
         {
             let mut world = self.world();
             let below = world.keys.iter().filter(|(key, _)| key.starts_with(&format!("{prefix}/")));
-            snapshot.extend(
-                below.map(|(key, (value, _))| Change::Put { key: key.clone(), value: value.clone() }),
-            );
+            snapshot.extend(below.map(|(key, value)| Change::Put { key: key.clone(), value: value.clone() }));
             world.followers.push((prefix.to_owned(), sender));
         }
         snapshot.push(Change::SnapshotEnd);

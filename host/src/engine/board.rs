@@ -226,7 +226,8 @@ impl Board {
         let crew = job.crew();
         let unit = &crew.instance.name;
         let Some(index) = crew.service else {
-            tracing::info!(service = &*crew.service_name, unit, "removed what is not configured any more");
+            let service = &*crew.service_name;
+            tracing::info!(service, unit, "{service}: {unit} is gone, as it is not configured any more");
             return;
         };
         let post = &mut self.posts[index];
@@ -283,7 +284,7 @@ impl Board {
                         }
                     }
                     Health::Up | Health::Pending => {
-                        post.mend(index, number, inventory, effects);
+                        post.mend((index, number), inventory, now, effects);
                     }
                 }
             }

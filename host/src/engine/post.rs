@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::act::{Claim, Crew, Job, PlannedUnit};
+use super::act::{Claim, Job};
 use super::board::Effects;
+use super::crew::{Crew, PlannedUnit};
 use super::inventory::{Health, Inventory};
 use crate::config::{Config, Service, UnitFile};
 use crate::fleet::UnitOption;
@@ -37,6 +38,8 @@ pub(super) struct Seat {
     doubts: u8,
     /// Attached units that are being mended.
     pub(super) mending: BTreeSet<String>,
+    /// How often attached units were mended of late, and when last.
+    mended: BTreeMap<String, (u32, Timestamp)>,
     /// When it came up.
     since: Option<Timestamp>,
     /// When it got into its phase, as far as this run knows.
@@ -56,6 +59,20 @@ impl Seat {
     /// An instance that a former run left, with its record.
     pub(super) fn recorded(record: Option<&InstanceRecord>) -> Self {
         Self { record: record.cloned(), ..Self::default() }
+    }
+
+    /// Whether an attached unit shall be mended now; one that does not stay up is mended after growing pauses.
+    fn may_mend(&mut self, unit: &str, now: Timestamp) -> bool {
+        let (times, last) = self.mended.get(unit).copied().unwrap_or((0, Timestamp::MIN));
+        let since = now.duration_since(last);
+        let times = if since > FAILURES_APART { 0 } else { times };
+        let pause = (PAUSE_MIN * (1 << times.min(6))).min(PAUSE_MAX);
+        let due = times == 0 || since >= SignedDuration::try_from(pause).unwrap_or(STABLE);
+        let due = due && self.mending.insert(unit.to_owned());
+        if due {
+            self.mended.insert(unit.to_owned(), (times + 1, now));
+        }
+        due
     }
 }
 
@@ -138,6 +155,12 @@ impl Post {
         }
     }
 
+    /// The units of an instance that is up: those that it was started with.
+    fn crew_up(&self, index: usize, number: u32) -> Crew {
+        let record = self.roster.get(number).and_then(|seat| seat.record.as_ref());
+        self.crew(index, number).begun_with(record, None)
+    }
+
     /// The lowest number under which nobody has a unit.
     pub(super) fn free_number(&self, inventory: &Inventory) -> Option<u32> {
         let files = || self.attached.iter().chain([&self.blueprint]).map(|blueprint| &blueprint.file);
@@ -176,7 +199,7 @@ impl Post {
         reason: &Reason,
         cooldown: Option<CooldownRecord>,
     ) -> Job {
-        let crew = self.crew(index, number);
+        let crew = self.crew_up(index, number);
         self.tell(Verb::Down, &crew, reason);
         self.roster.enter(number, Phase::Stopping);
         let intent = crew.intent(Action::Stop, reason, None).with_cooldown(cooldown);
@@ -210,14 +233,20 @@ impl Post {
     }
 
     /// Looks after the attached units of an instance that is well.
-    pub(super) fn mend(&mut self, index: usize, number: u32, inventory: &Inventory, effects: &mut Effects) {
-        let crew = self.crew(index, number);
+    pub(super) fn mend(
+        &mut self,
+        (index, number): (usize, u32),
+        inventory: &Inventory,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let crew = self.crew_up(index, number);
         let Some(seat) = self.roster.get_mut(number) else { return };
         seat.doubts = 0;
-        for unit in &crew.attached {
+        for unit in crew.attached.iter().filter(|unit| !unit.options.is_empty()) {
             // One whose process ended without a failure may have been meant to: it announces something and exits.
             let Health::Lost(loss) = inventory.health(&unit.name) else { continue };
-            if loss == Loss::Ended || !seat.mending.insert(unit.name.clone()) {
+            if loss == Loss::Ended || !seat.may_mend(&unit.name, now) {
                 continue;
             }
             let reason = Reason::Lost(loss);

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Role};
 use crate::engine::{Parts, World};
 use crate::fakes::{Link, Universe, begin_life};
+use crate::scaling::Bounds;
 use crate::{lead, record};
 
 const TTL: Duration = Duration::from_secs(5);
@@ -218,19 +219,63 @@ fn a_wiped_etcd_is_written_again_and_no_unit_is_doubled() {
 }
 
 #[test]
+fn what_was_attached_by_a_former_configuration_goes_with_its_instance() {
+    let world = Arc::new(Mutex::new(Universe::default()));
+    let first = config(By::Thresholds);
+    let mut second = config(By::Thresholds);
+    second.services["web"].bounds = Bounds { min: 1, max: Some(2) };
+    second.services["web"].attached = vec!["audit".to_owned()];
+    second.services.insert("audit".to_owned(), service("audit", true, Role::Attached));
+    let mut third = second.clone();
+    third.services["web"].bounds.max = Some(1);
+    // Somebody else's, under a name that the second configuration gives to an attached unit.
+    world.lock().unwrap().add_foreign("audit@8082.service");
+    let life = async |config: &Config, seconds| {
+        tokio::select! {
+            () = process(&world, "one", false, config) => {}
+            () = sleep(Duration::from_secs(seconds)) => {}
+        }
+        world.lock().unwrap().launched().join(" ")
+    };
+    simulate(async {
+        life(&first, 20).await;
+        let before = life(&second, 20).await;
+        let all = "db.service log@8080.service log@8082.service web@8080.service web@8082.service";
+        assert_eq!(before, all, "instances that run keep what is attached to them");
+        world.lock().unwrap().crash("web@8080.service");
+        let after = life(&second, 40).await;
+        let all = "audit@8080.service db.service log@8082.service web@8080.service web@8082.service";
+        assert_eq!(after, all, "an instance that is replaced gets what is configured now");
+        let after = life(&third, 40).await;
+        assert_eq!(after, "audit@8080.service db.service web@8080.service");
+        let world = world.lock().unwrap();
+        assert!(!world.history.iter().any(|event| event.contains("audit@8082")), "{:?}", world.history);
+    });
+}
+
+#[test]
 fn a_service_that_never_starts_is_degraded_and_holds_up_nobody_else() {
     let world = Arc::new(Mutex::new(Universe::default()));
     world.lock().unwrap().broken.insert("web@".to_owned());
     let config = config(By::Thresholds);
-    simulate(async {
+    let life = async |seconds| {
         tokio::select! {
-            () = process(&world, "first", false, &config) => {}
-            () = sleep(Duration::from_secs(45)) => {}
+            () = process(&world, "one", false, &config) => {}
+            () = sleep(Duration::from_secs(seconds)) => {}
         }
+    };
+    simulate(async {
+        life(45).await;
+        {
+            let world = world.lock().unwrap();
+            assert!(world.launched().contains(&"db.service"));
+            assert_eq!(world.get(record::STATUS), Some("Running"));
+            let status = world.get("/_dynamite/state/service/web").unwrap_or_default();
+            assert!(status.contains("degraded") && status.contains("failed"), "{status}");
+        }
+        world.lock().unwrap().broken.clear();
+        life(15).await;
+        let world = world.lock().unwrap();
+        assert_eq!((world.launched().len(), world.get("/_dynamite/state/service/web")), (5, None));
     });
-    let world = world.lock().unwrap();
-    assert!(world.launched().contains(&"db.service"));
-    assert_eq!(world.get(record::STATUS), Some("Running"));
-    let status = world.get("/_dynamite/state/service/web").unwrap_or_default();
-    assert!(status.contains("degraded") && status.contains("failed"), "{status}");
 }
