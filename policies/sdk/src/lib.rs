@@ -58,6 +58,7 @@ pub use bindings::dynamite::policy::types::{
     Action, Decision, Description, Instance, InstanceState, Observation, Series, Service, Timestamp, Window,
 };
 pub use fit::Line;
+pub use observation::round_up;
 pub use policy::{NoConfig, Policy};
 pub use samples::{Sample, Samples};
 pub use verdict::{Verdict, hold, scale_down, scale_to, scale_up, stop};
@@ -72,8 +73,8 @@ pub mod prelude {
 
     pub use crate::{
         Action, Decision, Instance, InstanceState, NoConfig, Observation, Policy, Sample, Samples, Series,
-        Service, Timestamp, Verdict, View, Window, export_policy, hold, log, scale_down, scale_to, scale_up,
-        stop,
+        Service, Timestamp, Verdict, View, Window, export_policy, hold, log, round_up, scale_down, scale_to,
+        scale_up, stop,
     };
 }
 

@@ -74,19 +74,21 @@ impl Service {
         if ratio.is_nan() {
             return self.clamp(self.count());
         }
-        self.clamp(whole(f64::from(self.count()) * ratio))
+        self.clamp(round_up(f64::from(self.count()) * ratio))
     }
 }
 
-/// The next whole number; what is too small or too large becomes the smallest or the largest.
+/// The number of instances that is enough for `value` of them: the next whole one. What is too small or too large becomes
+/// the smallest or the largest, and what is no number becomes 0.
 ///
 /// What is above a whole number by less than the error of floating-point arithmetic is that number: 3 x 0.1 / 0.1 is 3.
+#[must_use]
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "`as` saturates, which is wanted"
 )]
-fn whole(value: f64) -> u32 {
+pub fn round_up(value: f64) -> u32 {
     (value - value.abs() * 1e-12).ceil() as u32
 }
 

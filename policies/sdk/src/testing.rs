@@ -8,6 +8,8 @@
 //! assert_eq!(seen.window("cpu_user").unwrap().all().mean(), Some(85.0));
 //! ```
 
+mod stress;
+
 use std::cell::RefCell;
 use std::marker::PhantomData;
 
@@ -15,6 +17,8 @@ use crate::log::Level;
 use crate::{
     Action, Instance, InstanceState, Observation, Policy, Series, Service, Timestamp, Verdict, Window, glue,
 };
+
+pub use stress::stress;
 
 /// When [`observation`] is: 2026-01-01T00:00:00Z, a Thursday.
 pub const NOW: Timestamp = 1_767_225_600_000;

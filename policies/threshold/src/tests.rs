@@ -1,4 +1,4 @@
-use dynamite_policy::testing::{NOW, Run, instance, observation, series, series_of, window};
+use dynamite_policy::testing::{NOW, Run, instance, observation, series, series_of, stress, window};
 use proptest::prelude::*;
 
 use super::*;
@@ -237,5 +237,12 @@ proptest! {
             prop_assert_eq!(outcomes[index], fires, "sample {} of {:?}", index, samples);
             if fires { fired.push((series, second)); }
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn it_stands_every_observation(seed in any::<u64>(), direction in prop::sample::select(vec!["up", "down"])) {
+        stress::<Threshold>(&config(direction, 5, 20), &["cpu"], seed);
     }
 }
