@@ -60,7 +60,7 @@ pub use bindings::dynamite::policy::types::{
 pub use fit::Line;
 pub use observation::round_up;
 pub use policy::{NoConfig, Policy};
-pub use samples::{Sample, Samples};
+pub use samples::{Sample, Samples, mean};
 pub use verdict::{Verdict, hold, scale_down, scale_to, scale_up, stop};
 pub use view::{Pool, View};
 
@@ -73,8 +73,8 @@ pub mod prelude {
 
     pub use crate::{
         Action, Decision, Instance, InstanceState, NoConfig, Observation, Policy, Sample, Samples, Series,
-        Service, Timestamp, Verdict, View, Window, export_policy, hold, log, round_up, scale_down, scale_to,
-        scale_up, stop,
+        Service, Timestamp, Verdict, View, Window, export_policy, hold, log, mean, round_up, scale_down,
+        scale_to, scale_up, stop,
     };
 }
 

@@ -74,6 +74,13 @@ impl<'a> Samples<'a> {
         Self { at: &self.at[..end], values: &self.values[..end] }
     }
 
+    /// The newest alone.
+    #[must_use]
+    pub fn newest(self) -> Self {
+        let start = self.len().saturating_sub(1);
+        Self { at: &self.at[start..], values: &self.values[start..] }
+    }
+
     /// The oldest.
     #[must_use]
     pub fn first(self) -> Option<Sample> {
@@ -173,8 +180,9 @@ impl<'a> Samples<'a> {
     }
 }
 
-/// The mean, also of values whose sum is too large for a number.
-pub(crate) fn mean(values: &[f64]) -> Option<f64> {
+/// The mean of numbers, also of those whose sum is too large for a number; none of none.
+#[must_use]
+pub fn mean(values: &[f64]) -> Option<f64> {
     if values.is_empty() {
         return None;
     }

@@ -34,6 +34,25 @@ impl<'a> View<'a> {
         self.series.iter().copied()
     }
 
+    /// The series whose newest sample is of `at` or later.
+    #[must_use]
+    pub fn fresh(&self, at: Timestamp) -> Self {
+        let fresh = |samples: Samples<'_>| samples.latest().is_some_and(|newest| newest.at >= at);
+        Self::new(self.each().filter(|&(_, samples)| fresh(samples)))
+    }
+
+    /// The samples at `at` or later.
+    #[must_use]
+    pub fn since(&self, at: Timestamp) -> Self {
+        Self::new(self.each().map(|(series, samples)| (series, samples.since(at))))
+    }
+
+    /// The newest sample of each series.
+    #[must_use]
+    pub fn newest(&self) -> Self {
+        Self::new(self.each().map(|(series, samples)| (series, samples.newest())))
+    }
+
     /// A statistic of each series that has it, such as `view.of_each(Samples::mean)`.
     #[must_use]
     pub fn of_each(&self, statistic: impl Fn(Samples<'a>) -> Option<f64>) -> Vec<f64> {

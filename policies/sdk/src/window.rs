@@ -28,7 +28,7 @@ impl Window {
     /// The samples of all series at `at` or later, such as `window.since(seen.ago(Duration::from_secs(60)))`.
     #[must_use]
     pub fn since(&self, at: Timestamp) -> View<'_> {
-        View::new(self.series.iter().map(|series| (series, series.samples().since(at))))
+        self.all().since(at)
     }
 
     /// The series of the instance with this unit name.

@@ -43,17 +43,17 @@ impl Policy for TargetTracking {
             return Ok(scale_to(within, format!("{count} instances are out of bounds")));
         }
         let (wish, failure) = largest(config, seen)?;
-        let Some(Wish { count: wanted, mut why }) = wish else {
+        let Some(Wish { count: wanted, why }) = wish else {
             return Ok(hold(failure.unwrap_or_default()));
         };
         if let Some(failure) = failure.filter(|_| wanted < count) {
             return Ok(hold(format!("{why} wants {wanted} of {count} instances, but {failure}")));
         }
-        why += &format!(": {wanted} instances instead of {count}");
+        let mut why = vec![format!("{why}: {wanted} instances instead of {count}")];
         let windows = (config.scale_up.stabilization_seconds, config.scale_down.stabilization_seconds);
         let mut next = state.wanted.stabilize(seen.now, count, wanted, windows);
         if next != wanted {
-            why += &format!(", {next} by stabilization");
+            why.push(format!("{next} by stabilization"));
         }
         let ScaleUp { select, ref limits, .. } = config.scale_up;
         let most = state.changes.most(seen.now, count, select, limits);
@@ -61,12 +61,13 @@ impl Policy for TargetTracking {
         let fewest = state.changes.fewest(seen.now, count, select, limits);
         if next > most || next < fewest {
             next = next.clamp(fewest, most);
-            why += &format!(", {next} by the limits");
+            why.push(format!("{next} by the limits"));
         }
         if next != seen.service.clamp(next) {
             next = seen.service.clamp(next);
-            why += &format!(", {next} by the bounds");
+            why.push(format!("{next} by the bounds"));
         }
+        let why = why.join(", ");
         Ok(if next == count { hold(why) } else { scale_to(next, why) })
     }
 }

@@ -39,13 +39,13 @@ pub(crate) fn wish(
     let Some(average) = mean(&groups.values) else {
         return Err(format!("{metric} has no sample of the last {} s", config.stale_seconds));
     };
-    let mut why = format!("{metric} is {average:.1}, {:.2} of the target {target}", average / target);
+    let mut why = vec![format!("{metric} is {average:.1}, {:.2} of the target {target}", average / target)];
     for (number, what) in [(groups.missing, "without sample"), (groups.unready, "not yet ready")] {
         if number > 0 {
-            why += &format!(", {number} {what}");
+            why.push(format!("{number} {what}"));
         }
     }
-    Ok(Wish { count: of_each(count, &groups, average, target, config.tolerance), why })
+    Ok(Wish { count: of_each(count, &groups, average, target, config.tolerance), why: why.join(", ") })
 }
 
 /// For a metric of each instance.
@@ -103,15 +103,6 @@ fn near_one(ratio: f64, tolerance: f64) -> bool {
 
 fn times(ratio: f64, count: usize) -> u32 {
     round_up(ratio * f64::from(u32::try_from(count).unwrap_or(u32::MAX)))
-}
-
-/// The mean of values that may be huge.
-fn mean(values: &[f64]) -> Option<f64> {
-    let count = f64::from(u32::try_from(values.len()).unwrap_or(u32::MAX));
-    (!values.is_empty()).then(|| {
-        let plain = values.iter().sum::<f64>() / count;
-        if plain.is_finite() { plain } else { values.iter().map(|value| value / count).sum() }
-    })
 }
 
 #[cfg(test)]

@@ -35,9 +35,9 @@ pub fn stress<P: Policy>(config: &str, metrics: &[&str], seed: u64) {
     let mut now = NOW;
     for call in 0..CALLS {
         now = dice.pick(&[now + 1_000, now + 10_000, now + 7_000_000, now, now.saturating_sub(60_000)]);
-        let seen = dice.observation(metrics, now);
-        let answer = glue::decide::<P>(config, &seen, &state);
-        let twice = glue::decide::<P>(config, &seen, &state);
+        let shown = dice.observation(metrics, now);
+        let answer = glue::decide::<P>(config, &shown, &state);
+        let twice = glue::decide::<P>(config, &shown, &state);
         assert!(answer == twice, "seed {seed}, call {call}: {answer:?}, and then: {twice:?}");
         if let Err(why) = &answer {
             assert!(!why.contains("the state has"), "seed {seed}, call {call}: {why}");

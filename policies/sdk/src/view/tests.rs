@@ -32,3 +32,15 @@ fn a_stretch_leaves_out_series_without_samples_in_it() {
     assert_eq!(window.since(NOW + 1).mean(), None);
     assert_eq!(window.since(NOW + 1).coverage(0, 1), 0.0);
 }
+
+#[test]
+fn series_that_are_old_can_be_left_out_and_old_samples_too() {
+    let mut window = two();
+    window.series[0].at[0] = NOW - 5 * STEP_MS;
+    assert_eq!(
+        window.all().fresh(NOW).each().map(|(series, _)| series.id.as_str()).collect::<Vec<_>>(),
+        ["b"]
+    );
+    assert_eq!(window.all().newest().mean(), Some(6.5));
+    assert_eq!(window.all().fresh(NOW).newest().mean(), Some(3.0));
+}
