@@ -130,6 +130,9 @@ async fn reach(
     from_file: Option<Config>,
     path: &Path,
 ) -> Result<(AnyStore, Config), Error> {
+    if from_file.is_none() {
+        tracing::warn!(path = %path.display(), "there is no configuration file; using the stored configuration");
+    }
     let store = patiently("connecting to etcd", || connect(settings.clone())).await?;
     if let Some(config) = from_file {
         return Ok((store, config));
@@ -137,7 +140,6 @@ async fn reach(
     let entries = patiently("reading the stored configuration", || store.list(record::ROOT)).await?;
     let stored = Stored::read(entries.iter().map(|entry| (&*entry.key, &*entry.value)));
     let Some(text) = &stored.configuration else { return Err(Error::NoConfig { path: path.to_owned() }) };
-    tracing::warn!(path = %path.display(), "there is no configuration file; using the stored configuration");
     let units: IndexMap<_, _> = stored.all_unit_options().collect();
     let (config, report) = config::from_stored(text, &units).into_result().map_err(Error::Config)?;
     warn(&report);

@@ -77,6 +77,13 @@ fn an_empty_variable_counts_as_not_set() {
 }
 
 #[test]
+fn a_file_that_is_missing_is_named_before_etcd_is_asked() {
+    let (code, _, err) = dynamite(&["-c", "nowhere.yaml", "--etcd-ca-file", "nowhere.pem"], &[]);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("no configuration file") && err.contains("nowhere.yaml"), "{err}");
+}
+
+#[test]
 fn nonsense_is_a_wrong_command_line() {
     for (variable, value, said) in [
         ("DYNAMITE_FLEET_ENDPOINT", "10.0.0.1:0", "no port"),
