@@ -1,5 +1,6 @@
 //! Whether a file holds a scaling policy, said before it is compiled, in words for its author.
 
+use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, DecodedWasm};
 use wit_parser::{Resolve, WorldId, WorldItem, WorldKey};
 
@@ -10,7 +11,7 @@ const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 /// How a component begins: the magic bytes, version 13, layer 1.
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 /// What the section of a core module is called that says what component it is to become.
-const INTERFACE_SECTION: &[u8] = b"component-type";
+const INTERFACE_SECTION: &str = "component-type";
 /// The package that a policy is made for.
 const PACKAGE: &str = "dynamite:policy";
 /// The version of it that is served.
@@ -42,12 +43,24 @@ pub(super) fn component(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
     if !bytes.starts_with(MODULE) {
         return Err(LoadError::NotWasm);
     }
-    if !bytes.windows(INTERFACE_SECTION.len()).any(|window| window == INTERFACE_SECTION) {
+    if !has_interface(bytes)? {
         return Err(LoadError::NoInterface);
     }
     let encoded =
         ComponentEncoder::default().validate(true).module(bytes).and_then(|mut encoder| encoder.encode());
     encoded.map_err(|error| LoadError::Damaged(format!("{error:#}")))
+}
+
+/// Whether a core module says what component it is to become.
+fn has_interface(module: &[u8]) -> Result<bool, LoadError> {
+    let mut found = false;
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload.map_err(|error| LoadError::Damaged(error.to_string()))?;
+        if let Payload::CustomSection(section) = payload {
+            found |= section.name().starts_with(INTERFACE_SECTION);
+        }
+    }
+    Ok(found)
 }
 
 /// What a component imports and exports.

@@ -43,7 +43,7 @@ impl Guest for Hostile {
             "sleep" => std::thread::sleep(Duration::from_secs(3600)),
             "fail" => return Err("it will not".to_owned()),
             "reason" => verdict.reason = "ö".repeat(300_000),
-            "names" => verdict.decision = Decision::Stop(vec!["x".repeat(1_000); 40_000]),
+            "names" => verdict.decision = Decision::Stop(vec!["x".repeat(1_000); 4_000]),
             "state" => verdict.state = vec![1; 65_537],
             "unknown" => verdict.decision = Decision::Stop(vec!["nobody@1.service".to_owned()]),
             "flood" => (0..10_000).for_each(|line| log::write(log::Level::Info, &format!("line {line}"))),
