@@ -12,15 +12,27 @@ use tokio::time::sleep;
 use crate::cli::{EtcdApi, EtcdArgs, RunArgs};
 use crate::clock::SystemClock;
 use crate::config::{self, Config, ModuleLoader, Report};
-use crate::engine::{Chain, Parts};
+use crate::engine::{Chain, Parts, World};
 use crate::fleet::http::HttpFleet;
 use crate::lead;
+use crate::modules::{LiveModules, Loaded};
 use crate::record::{self, Stored};
 use crate::store::connect::{AnyStore, Api, Settings, connect};
 use crate::store::{self, Store};
 
 /// How often etcd is tried at the start while it does not answer.
 const CONNECT_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the daemon runs on.
+#[derive(Debug)]
+pub struct Real;
+
+impl World for Real {
+    type Store = AnyStore;
+    type Fleet = HttpFleet;
+    type Clock = SystemClock;
+    type Modules = LiveModules;
+}
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -73,9 +85,10 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
     let endpoint = args.fleet_endpoint(config.fleet_endpoint.as_ref());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), fleet = %endpoint, etcd = settings.endpoints.join(","), "started");
     let holder = holder(&mut rng);
-    let parts = Parts { store, fleet: HttpFleet::new(&endpoint)?, clock: SystemClock, rng };
+    let modules = LiveModules::new(&config, None, &Loaded::new());
+    let parts = Parts { store, fleet: HttpFleet::new(&endpoint)?, clock: SystemClock, modules, rng };
     let ttl = Duration::from_secs(args.lease_ttl);
-    Box::pin(lead::serve(parts, &holder, ttl, |_| Ok(config.clone()), shutdown)).await
+    Box::pin(lead::serve::<Real, _>(parts, &holder, ttl, |_| Ok(config.clone()), shutdown)).await
 }
 
 /// The configuration in the file; `None` when there is no file.

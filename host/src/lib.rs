@@ -39,6 +39,7 @@ mod fakes;
 pub mod fleet;
 pub mod lead;
 pub mod metrics;
+pub mod modules;
 pub mod record;
 pub mod scaling;
 pub mod store;
