@@ -10,6 +10,7 @@ use clap::builder::Resettable;
 use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::{ETCD_ENDPOINT_DEFAULT, FleetEndpoint, etcd_url};
+use crate::wasm;
 
 /// All went well.
 pub const EXIT_OK: u8 = 0;
@@ -72,7 +73,7 @@ fn without_empty_variable(arg: Arg) -> Arg {
     if is_empty { arg.env(Resettable::<clap::builder::OsStr>::Reset) } else { arg }
 }
 
-/// Which files to read.
+/// Which files to read, and where to keep what is made of them.
 #[derive(Args, Clone, Debug)]
 pub struct FileArgs {
     /// The configuration file [default: /etc/dynamite/config.yaml]
@@ -83,6 +84,11 @@ pub struct FileArgs {
     #[arg(short = 's', long = "service-folder", alias = "service_folder", env = "DYNAMITE_SERVICE_FOLDER")]
     #[arg(value_name = "FOLDER", value_delimiter = ',')]
     pub service_folders: Vec<PathBuf>,
+
+    /// The folder for compiled policy modules, which nobody else may write [default: /var/cache/dynamite for root,
+    /// otherwise dynamite in `XDG_CACHE_HOME` or ~/.cache]
+    #[arg(long, alias = "cache_dir", env = "DYNAMITE_CACHE_DIR", value_name = "FOLDER")]
+    pub cache_dir: Option<PathBuf>,
 }
 
 impl FileArgs {
@@ -90,6 +96,12 @@ impl FileArgs {
     #[must_use]
     pub fn config_file(&self) -> PathBuf {
         self.config_file.clone().unwrap_or_else(|| CONFIG_FILE_DEFAULT.into())
+    }
+
+    /// The folder for compiled modules, given or not; none if there is no place for it.
+    #[must_use]
+    pub fn cache_dir(&self) -> Option<PathBuf> {
+        self.cache_dir.clone().or_else(wasm::cache_folder_default)
     }
 }
 

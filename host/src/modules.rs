@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::scaling::{Observation, Verdict};
 
-pub use live::{LiveModules, Loaded};
+pub use live::LiveModules;
 
 /// What a policy is asked.
 #[derive(Clone, Debug, PartialEq)]

@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::{Modules, Question};
-use crate::config::{Config, PolicyKind, WasmPolicy};
+use crate::config::{Config, Modules as Loaded, PolicyKind, WasmPolicy};
 use crate::scaling::Verdict;
 use crate::wasm::{Host, Level, LoadError, Log, Module};
 
@@ -26,9 +26,6 @@ const SLOW_PLACES: usize = 1;
 const SLOW: Duration = Duration::from_millis(5);
 /// How often files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-
-/// The modules that were loaded with a configuration, by the name of the policy.
-pub type Loaded = BTreeMap<String, Arc<Module>>;
 
 /// The policies of a configuration.
 #[derive(Debug)]
