@@ -75,12 +75,7 @@ impl<'a> View<'a> {
     /// All samples in the order of their time, as if they were of one series.
     #[must_use]
     pub fn pool(&self) -> Pool {
-        let mut all: Vec<Sample> = self.series.iter().flat_map(|(_, samples)| samples.iter()).collect();
-        all.sort_by_key(|sample| sample.at);
-        Pool {
-            at: all.iter().map(|sample| sample.at).collect(),
-            values: all.iter().map(|sample| sample.value).collect(),
-        }
+        Pool::new(self.series.iter().flat_map(|(_, samples)| samples.iter()).collect())
     }
 
     /// The newest sample of all.
@@ -132,7 +127,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// The samples of several series, in the order of their time.
+/// Samples that are not of one series, such as those of several, in the order of their time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pool {
     at: Vec<Timestamp>,
@@ -140,6 +135,16 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// Of samples in any order.
+    #[must_use]
+    pub fn new(mut samples: Vec<Sample>) -> Self {
+        samples.sort_by_key(|sample| sample.at);
+        Self {
+            at: samples.iter().map(|sample| sample.at).collect(),
+            values: samples.iter().map(|sample| sample.value).collect(),
+        }
+    }
+
     /// They.
     #[must_use]
     pub fn samples(&self) -> Samples<'_> {
