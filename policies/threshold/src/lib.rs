@@ -31,10 +31,15 @@ impl Policy for Threshold {
         let window = seen.first_window()?;
         let mut change = Change::new(config.direction, &seen.service);
         let mut told: Option<Told<'_>> = None;
+        let catches_up = state.asked(seen.now);
         for (series, sample) in state.unseen(window) {
             let outcome = state.step(config, &series.id, sample);
             let mut obstacle = None;
             if let Outcome::Fired(_) = outcome {
+                // As in the built-in policy, samples from before the start bring the triggers up to date and no more.
+                if catches_up && series.samples().latest() != Some(sample) {
+                    continue;
+                }
                 match change.add(series.instance.as_deref()) {
                     Ok(()) => state.fired(config, &series.id, sample.at),
                     Err(why) => obstacle = Some(why),

@@ -13,9 +13,14 @@ const SERIES_BYTES_MAX: usize = 60_000;
 /// More than the JSON of a series takes besides its id.
 const SERIES_BYTES: usize = 64;
 
+/// After how many milliseconds without a call it has been away: calls follow each sample at once.
+const AWAY_MS: u64 = 60_000;
+
 /// What is remembered.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct State {
+    /// When it was asked last.
+    asked_at: Option<Timestamp>,
     cooldown: Option<Cooldown>,
     series: BTreeMap<String, Trigger>,
 }
@@ -30,6 +35,13 @@ struct Trigger {
 }
 
 impl State {
+    /// Takes note of a call, and says whether it is the first one, or the first one after a while, so that there are samples
+    /// that nobody acted upon in time.
+    pub(crate) fn asked(&mut self, now: Timestamp) -> bool {
+        let before = self.asked_at.replace(now);
+        before.is_none_or(|before| now.saturating_sub(before) > AWAY_MS)
+    }
+
     /// The samples that have not been seen, in the order of their time.
     pub(crate) fn unseen<'w>(&self, window: &'w Window) -> Vec<(&'w Series, Sample)> {
         let of_series = |series: &'w Series| {
