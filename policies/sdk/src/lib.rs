@@ -34,6 +34,7 @@
 //! # Where things are
 //! - [`Policy`]: what an author implements; [`Verdict`] and its builders: what comes out
 //! - [`Observation`], [`Service`], [`Instance`]: what goes in
+//! - [`Recent`]: the highest or lowest number of the last while, for the state
 //! - [`Window`], [`Series`], [`View`], [`Samples`]: the metrics, and statistics of them
 //!
 //! # What is absent
@@ -47,6 +48,7 @@ pub mod glue;
 pub mod log;
 mod observation;
 mod policy;
+mod recent;
 mod samples;
 #[cfg(not(target_family = "wasm"))]
 pub mod testing;
@@ -60,6 +62,7 @@ pub use bindings::dynamite::policy::types::{
 pub use fit::Line;
 pub use observation::round_up;
 pub use policy::{NoConfig, Policy};
+pub use recent::Recent;
 pub use samples::{Sample, Samples, mean};
 pub use verdict::{Verdict, hold, scale_down, scale_to, scale_up, stop};
 pub use view::{Pool, View};
@@ -72,9 +75,9 @@ pub mod prelude {
     pub use serde::{Deserialize, Serialize};
 
     pub use crate::{
-        Action, Decision, Instance, InstanceState, NoConfig, Observation, Policy, Sample, Samples, Series,
-        Service, Timestamp, Verdict, View, Window, export_policy, hold, log, mean, round_up, scale_down,
-        scale_to, scale_up, stop,
+        Action, Decision, Instance, InstanceState, NoConfig, Observation, Policy, Recent, Sample, Samples,
+        Series, Service, Timestamp, Verdict, View, Window, export_policy, hold, log, mean, round_up,
+        scale_down, scale_to, scale_up, stop,
     };
 }
 

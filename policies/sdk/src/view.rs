@@ -1,6 +1,6 @@
 //! The samples of all series of a window together.
 
-use crate::samples::mean;
+use crate::samples::{mean, mean_of, percentile};
 use crate::{Sample, Samples, Series, Timestamp};
 
 /// A stretch of every series of a window. Series without samples in it are left out.
@@ -72,15 +72,14 @@ impl<'a> View<'a> {
         mean(&self.of_each(statistic))
     }
 
+    fn values(&self) -> impl Iterator<Item = f64> + Clone {
+        self.series.iter().flat_map(|(_, samples)| samples.values()).copied()
+    }
+
     /// All samples in the order of their time, as if they were of one series.
     #[must_use]
     pub fn pool(&self) -> Pool {
-        let mut all: Vec<Sample> = self.series.iter().flat_map(|(_, samples)| samples.iter()).collect();
-        all.sort_by_key(|sample| sample.at);
-        Pool {
-            at: all.iter().map(|sample| sample.at).collect(),
-            values: all.iter().map(|sample| sample.value).collect(),
-        }
+        Pool::new(self.series.iter().flat_map(|(_, samples)| samples.iter()).collect())
     }
 
     /// The newest sample of all.
@@ -92,7 +91,7 @@ impl<'a> View<'a> {
     /// The mean of all samples.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
-        self.pool().samples().mean()
+        mean_of(self.values())
     }
 
     /// The smallest value.
@@ -110,7 +109,8 @@ impl<'a> View<'a> {
     /// The value below which `percent` of all values lie.
     #[must_use]
     pub fn percentile(&self, percent: f64) -> Option<f64> {
-        self.pool().samples().percentile(percent)
+        let values: Vec<f64> = self.values().collect();
+        percentile(values, percent)
     }
 
     /// How much the counters grow in a second, all together.
@@ -132,7 +132,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// The samples of several series, in the order of their time.
+/// Samples that are not of one series, such as those of several, in the order of their time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pool {
     at: Vec<Timestamp>,
@@ -140,6 +140,16 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// Of samples in any order.
+    #[must_use]
+    pub fn new(mut samples: Vec<Sample>) -> Self {
+        samples.sort_by_key(|sample| sample.at);
+        Self {
+            at: samples.iter().map(|sample| sample.at).collect(),
+            values: samples.iter().map(|sample| sample.value).collect(),
+        }
+    }
+
     /// They.
     #[must_use]
     pub fn samples(&self) -> Samples<'_> {

@@ -2,16 +2,11 @@
 
 use dynamite_policy::prelude::*;
 
-/// How many numbers are kept: far more than a service has instances, as only those that still can count are kept.
-const KEPT_MAX: usize = 700;
-
-/// What was wanted lately. Only numbers that can still become the smallest or the largest are kept.
+/// What was wanted lately.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub(crate) struct Wanted {
-    /// For scaling up, `(time, number)`: oldest first, smallest first.
-    up: Vec<(Timestamp, u32)>,
-    /// For scaling down, `(time, number)`: oldest first, largest first.
-    down: Vec<(Timestamp, u32)>,
+    up: Recent,
+    down: Recent,
 }
 
 impl Wanted {
@@ -24,28 +19,10 @@ impl Wanted {
         wanted: u32,
         (up_seconds, down_seconds): (u64, u64),
     ) -> u32 {
-        let smallest = add(&mut self.up, now, wanted, up_seconds, |kept| kept < wanted);
-        let largest = add(&mut self.down, now, wanted, down_seconds, |kept| kept > wanted);
+        let smallest = self.up.lowest(now, wanted, Duration::from_secs(up_seconds));
+        let largest = self.down.highest(now, wanted, Duration::from_secs(down_seconds));
         count.max(smallest).min(largest)
     }
-}
-
-/// Adds a number in place of those that it makes needless, and returns the oldest that is young enough.
-fn add(
-    kept: &mut Vec<(Timestamp, u32)>,
-    now: Timestamp,
-    wanted: u32,
-    seconds: u64,
-    still_counts: impl Fn(u32) -> bool,
-) -> u32 {
-    let age_max = seconds.saturating_mul(1_000);
-    kept.retain(|&(at, number)| at <= now && now - at < age_max && still_counts(number));
-    kept.push((now, wanted));
-    if kept.len() > KEPT_MAX {
-        // The oldest rules; the one after it is the next to, by which time it will hardly matter.
-        kept.remove(1);
-    }
-    kept[0].1
 }
 
 #[cfg(test)]
@@ -79,15 +56,5 @@ mod tests {
     #[test]
     fn a_wish_in_between_holds() {
         assert_eq!(run((60, 60), &[(0, 12), (10, 5), (20, 12)]), [12, 10, 10]);
-    }
-
-    #[test]
-    fn little_is_kept() {
-        let mut wanted = Wanted::default();
-        for second in 0..3_000 {
-            wanted.stabilize(second * 1_000, 10, 5_000 - u32::try_from(second).unwrap(), (3_600, 3_600));
-        }
-        assert_eq!((wanted.up.len(), wanted.down.len()), (1, KEPT_MAX));
-        assert_eq!(wanted.down[0].1, 5_000);
     }
 }
