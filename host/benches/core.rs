@@ -5,7 +5,9 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use dynamite::config::{Cleanup, Config, EtcdPaths, Role, ScalingPolicy, Service, UnitFile};
+use dynamite::config::{
+    Cleanup, Config, EtcdPaths, MetricWindow, PolicyKind, Role, ScalingPolicy, Service, UnitFile,
+};
 use dynamite::engine::Brain;
 use dynamite::fleet::UnitOption;
 use dynamite::record::Stored;
@@ -44,8 +46,14 @@ fn policy(name: String, service_type: String, operator: Operator, threshold: f64
         period: SignedDuration::from_secs(30),
         cooldown: SignedDuration::from_mins(1),
     };
-    let metric = MetricName::new("cpu_user");
-    ScalingPolicy { name, service_type, metric, aggregated: false, threshold_unit: None, rule }
+    let window = MetricWindow {
+        service_type,
+        metric: MetricName::new("cpu_user"),
+        aggregated: false,
+        unit: None,
+        span: rule.period,
+    };
+    ScalingPolicy { name, windows: vec![window], kind: PolicyKind::Threshold(rule) }
 }
 
 fn config(types: Types, services: usize) -> Config {
@@ -82,6 +90,7 @@ fn config(types: Types, services: usize) -> Config {
             depends_on: Vec::new(),
             scale_up: Some(up),
             scale_down: Some(down),
+            scale_both: Vec::new(),
         };
         config.services.insert(name, service);
     }

@@ -1,13 +1,16 @@
 //! The command line: its commands and flags, their environment variables, and what the process exits with.
 //!
-//! Nothing here acts. A flag beats its environment variable, and both beat the configuration file.
+//! Nothing here acts. A flag beats its environment variable, and both beat the configuration file. A variable that is set
+//! but empty counts as not set: that is how compose files hand on what nobody gave.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::{ETCD_ENDPOINT_DEFAULT, FleetEndpoint, etcd_url};
+use crate::wasm;
 
 /// All went well.
 pub const EXIT_OK: u8 = 0;
@@ -59,11 +62,18 @@ impl Cli {
         if is_bare {
             args.insert(args.len().min(1), "run".into());
         }
-        Self::try_parse_from(args)
+        let command = Self::command().mut_subcommands(|command| command.mut_args(without_empty_variable));
+        Self::from_arg_matches(&command.try_get_matches_from(args)?)
     }
 }
 
-/// Which files to read.
+/// The argument, no longer asking for an environment variable that is empty.
+fn without_empty_variable(arg: Arg) -> Arg {
+    let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    if is_empty { arg.env(Resettable::<clap::builder::OsStr>::Reset) } else { arg }
+}
+
+/// Which files to read, and where to keep what is made of them.
 #[derive(Args, Clone, Debug)]
 pub struct FileArgs {
     /// The configuration file [default: /etc/dynamite/config.yaml]
@@ -74,6 +84,11 @@ pub struct FileArgs {
     #[arg(short = 's', long = "service-folder", alias = "service_folder", env = "DYNAMITE_SERVICE_FOLDER")]
     #[arg(value_name = "FOLDER", value_delimiter = ',')]
     pub service_folders: Vec<PathBuf>,
+
+    /// The folder for compiled policy modules, which nobody else may write [default: /var/cache/dynamite for root,
+    /// otherwise dynamite in `XDG_CACHE_HOME` or ~/.cache]
+    #[arg(long, alias = "cache_dir", env = "DYNAMITE_CACHE_DIR", value_name = "FOLDER")]
+    pub cache_dir: Option<PathBuf>,
 }
 
 impl FileArgs {
@@ -81,6 +96,12 @@ impl FileArgs {
     #[must_use]
     pub fn config_file(&self) -> PathBuf {
         self.config_file.clone().unwrap_or_else(|| CONFIG_FILE_DEFAULT.into())
+    }
+
+    /// The folder for compiled modules, given or not; none if there is no place for it.
+    #[must_use]
+    pub fn cache_dir(&self) -> Option<PathBuf> {
+        self.cache_dir.clone().or_else(wasm::cache_folder_default)
     }
 }
 

@@ -1,22 +1,30 @@
 //! The configuration, typed and already valid. Reading and checking it is [`load`]'s work.
 //!
 //! A text becomes a tree that knows its places (`tree`), the tree the file as it is written (`file`, by means of
-//! `read`), and the file a [`Config`] (`check`). Whatever is wrong on the way goes into a [`Report`].
+//! `read`), and the file a [`Config`] (`check`). The modules of policies are loaded on the way (`modules`), as they say what
+//! their `config` may be. Whatever is wrong goes into a [`Report`].
 
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
+use jiff::SignedDuration;
 
 use crate::fleet::UnitOption;
-use crate::scaling::{Bounds, MetricName, Ports, Rule};
+use crate::scaling::{Bounds, Direction, MetricName, Ports, Rule};
+use crate::wasm::Limits;
 
 mod check;
 mod endpoint;
 mod etcd_paths;
 mod file;
 mod load;
+mod module_config;
+mod modules;
 mod numbers;
 mod policies;
+mod policy_file;
+mod policy_schema;
+mod quantities;
 mod read;
 mod references;
 mod report;
@@ -26,10 +34,12 @@ mod suggest;
 mod tests;
 mod tree;
 mod units;
+mod violations;
 mod words;
 
 pub use endpoint::{ETCD_ENDPOINT_DEFAULT, EndpointError, FLEET_SOCKET_DEFAULT, etcd_url};
 pub use load::{Loaded, SERVICE_FOLDER_DEFAULT, from_stored, load};
+pub use modules::{ModuleLoader, Modules};
 pub use report::Report;
 pub use schema::schema;
 pub use units::{ParseUnit, UnitFileProblem, parse_unit};
@@ -108,6 +118,18 @@ pub struct Service {
     pub scale_up: Option<String>,
     /// The policy that scales it down, by name.
     pub scale_down: Option<String>,
+    /// The policies that scale it both ways, by name; WebAssembly ones.
+    pub scale_both: Vec<String>,
+}
+
+impl Service {
+    /// Each policy that it names, with the directions in which it may scale.
+    pub fn policies(&self) -> impl Iterator<Item = (&str, &'static [Direction])> {
+        let up = self.scale_up.as_deref().map(|name| (name, &[Direction::Up][..]));
+        let down = self.scale_down.as_deref().map(|name| (name, &[Direction::Down][..]));
+        let both = self.scale_both.iter().map(|name| (name.as_str(), &[Direction::Up, Direction::Down][..]));
+        up.into_iter().chain(down).chain(both)
+    }
 }
 
 /// Whether a service is scaled by itself.
@@ -169,14 +191,49 @@ impl UnitFile {
 pub struct ScalingPolicy {
     /// Its key under `ScalingPolicy:`.
     pub name: String,
-    /// The type whose metrics it reads.
+    /// The metrics it reads: one, if it is a threshold policy.
+    pub windows: Vec<MetricWindow>,
+    /// How it decides.
+    pub kind: PolicyKind,
+}
+
+/// A metric that a policy reads, over some time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricWindow {
+    /// The type whose metrics these are.
     pub service_type: String,
-    /// The metric it reads.
+    /// The metric.
     pub metric: MetricName,
     /// Whether the metric is one series for the whole type instead of one an instance.
     pub aggregated: bool,
-    /// `threshold_unit`, as written; for people only.
-    pub threshold_unit: Option<String>,
-    /// What it decides by.
-    pub rule: Rule,
+    /// `threshold_unit`, as written.
+    pub unit: Option<String>,
+    /// `period`: how far back it reaches; not negative.
+    pub span: SignedDuration,
+}
+
+/// How a policy decides.
+#[derive(Clone, Debug, PartialEq)]
+pub enum PolicyKind {
+    /// By the built-in rule.
+    Threshold(Rule),
+    /// By a WebAssembly module.
+    Wasm(Box<WasmPolicy>),
+}
+
+/// A policy in a WebAssembly module.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WasmPolicy {
+    /// The file of the module.
+    pub module: PathBuf,
+    /// The SHA-256 that the file must have, in lower-case hexadecimal.
+    pub sha256: Option<String>,
+    /// The value of `config:` as JSON text; `{}` if there is none.
+    pub config: String,
+    /// How long it may not be asked, at most; positive.
+    pub interval: SignedDuration,
+    /// How long after it scaled in a direction it does not scale in it again; not negative.
+    pub cooldown: SignedDuration,
+    /// What one call of it may use.
+    pub limits: Limits,
 }

@@ -7,6 +7,7 @@
 mod key;
 mod ledger;
 mod value;
+mod view;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -15,9 +16,10 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use key::parse_timestamp;
 use ledger::Ledger;
+pub use view::Writer;
 
-use crate::config::{Cleanup, Config};
-use crate::scaling::{MetricName, Sample, Window};
+use crate::config::{Cleanup, Config, MetricWindow};
+use crate::scaling::{Sample, Window};
 
 /// The most series that are kept: twice the 100,000 the engine is built for. Each costs some 300 bytes.
 pub const SERIES_MAX: usize = 200_000;
@@ -157,25 +159,22 @@ impl Metrics {
             counts: Counts::default(),
         };
         for policy in config.policies.values() {
-            metrics.subscribe(&policy.service_type, &policy.metric, policy.aggregated, policy.rule.period);
+            for window in &policy.windows {
+                metrics.subscribe(window);
+            }
         }
         metrics
     }
 
-    /// Makes sure that a metric is read and kept for `span`, and says where its samples will be found.
-    pub fn subscribe(
-        &mut self,
-        service_type: &str,
-        metric: &MetricName,
-        aggregated: bool,
-        span: SignedDuration,
-    ) -> Signal {
-        let by_metric = self.by_name.entry(service_type.to_owned()).or_default();
-        let slot = &mut by_metric.entry(metric.key.clone()).or_default()[usize::from(aggregated)];
+    /// Makes sure that a metric is read and kept long enough, and says where its samples will be found.
+    pub fn subscribe(&mut self, window: &MetricWindow) -> Signal {
+        let MetricWindow { service_type, metric, aggregated, span, .. } = window;
+        let by_metric = self.by_name.entry(service_type.clone()).or_default();
+        let slot = &mut by_metric.entry(metric.key.clone()).or_default()[usize::from(*aggregated)];
         let topic = *slot.get_or_insert_with(|| {
             self.topics.push(Topic {
-                service_type: service_type.to_owned(),
-                aggregated,
+                service_type: service_type.clone(),
+                aggregated: *aggregated,
                 fields: Vec::new(),
                 span: SignedDuration::ZERO,
                 series: HashMap::new(),
@@ -183,7 +182,7 @@ impl Metrics {
             TopicId(u32::try_from(self.topics.len() - 1).unwrap_or(u32::MAX))
         });
         let entry = &mut self.topics[topic.0 as usize];
-        entry.span = entry.span.max(span);
+        entry.span = entry.span.max(*span);
         let known = entry.fields.iter().position(|field| *field == metric.field);
         let field = known.unwrap_or_else(|| {
             entry.fields.push(metric.field.clone());

@@ -3,17 +3,20 @@
 //! Every check says its piece once and lets the others go on: a service without a unit file still counts as a service
 //! that another may depend on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
 use super::file::{self, File, Kind};
+use super::modules::{ModuleLoader, Modules};
+use super::policies::used;
 use super::read::{At, Reader, shortened};
 use super::report::{Diagnostic, Source};
 use super::tree::Span;
 use super::units::{Missing, UnitFileProblem, UnitSource};
 use super::{Config, Role, Service, UnitFile, endpoint, is_template};
 use crate::config::FleetEndpoint;
+use crate::fleet::unit_file::is_global;
 use crate::scaling::{Bounds, Ports};
 
 /// The `type` of services that live and die with the instances of another.
@@ -25,10 +28,18 @@ const UNIT_SUFFIXES: &[&str] = &[".service", ".socket", ".device", ".mount", ".a
 /// systemd's limit for the name of a unit, in bytes; the number of an instance takes up to five.
 const UNIT_NAME_BYTES_MAX: usize = 250;
 
+/// The name of a unit file without `.service`: it may be left out, and makes all names alike.
+fn stem(file_name: &str) -> &str {
+    file_name.strip_suffix(".service").unwrap_or(file_name)
+}
+
 /// Checks one file.
 pub(super) struct Checker<'r, 'a> {
     pub(super) reader: &'r mut Reader<'a>,
     pub(super) units: &'r dyn UnitSource,
+    /// Where a relative path to a module starts.
+    pub(super) base: &'r Path,
+    pub(super) loader: &'r mut ModuleLoader,
 }
 
 /// A service with what is known of it beyond the file.
@@ -58,8 +69,8 @@ impl Entry<'_> {
 pub(super) type Entries<'f> = IndexMap<&'f str, Entry<'f>>;
 
 impl Checker<'_, '_> {
-    /// Everything in the file; of no use when the report has errors by then.
-    pub(super) fn config(mut self, file: File) -> Config {
+    /// Everything in the file, and the modules of its policies; of no use when the report has errors by then.
+    pub(super) fn config(mut self, file: File) -> (Config, Modules) {
         let fleet_endpoint = file.fleet.as_ref().and_then(|fleet| self.fleet(fleet));
         let (etcd, etcd_endpoint) = self.etcd(&file.etcd);
         let entries: Entries<'_> =
@@ -68,8 +79,10 @@ impl Checker<'_, '_> {
         self.references(&entries, &file.policies);
         self.numbers(&entries);
         let policies = self.policies(&entries, &file.policies);
+        let modules = self.modules(&used(&entries), &policies, &file.policies);
         let services = entries.values().filter_map(|entry| self.service(entry)).collect();
-        Config { fleet_endpoint, etcd_endpoint, etcd, services, policies, document: file.document }
+        let document = file.document;
+        (Config { fleet_endpoint, etcd_endpoint, etcd, services, policies, document }, modules)
     }
 
     fn fleet(&mut self, fleet: &file::Fleet) -> Option<FleetEndpoint> {
@@ -227,6 +240,7 @@ impl Checker<'_, '_> {
             depends_on: names(&service.depends_on),
             scale_up: name(&service.scale_up),
             scale_down: name(&service.scale_down),
+            scale_both: names(&service.scale_both),
         };
         Some((service.name.clone(), service))
     }
@@ -238,10 +252,20 @@ impl Checker<'_, '_> {
             paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
         };
         let (message, help) = match self.units.find(entry.name(), file_name) {
+            Ok(unit) if is_global(&unit.options) => (
+                format!(
+                    "`{file_name}` has `Global=true`: fleet runs it on every machine and never says that it is launched"
+                ),
+                "take `Global` out of its section `[X-Fleet]`, or this service out of the configuration"
+                    .to_owned(),
+            ),
             Ok(unit) => return Some(unit),
-            Err(Missing::Nowhere(folders)) => (
+            Err(Missing::Nowhere(folders, names)) => (
                 format!("there is no unit file `{file_name}`"),
-                format!("put it into one of the folders that were searched: {}", list(&folders)),
+                match self.reader.did_you_mean(stem(file_name), names.iter().map(|name| stem(name))) {
+                    Some(help) => format!("{help} These folders were searched: {}", list(&folders)),
+                    None => format!("put it into one of the folders that were searched: {}", list(&folders)),
+                },
             ),
             Err(Missing::Ambiguous(paths)) => (
                 format!("the unit file `{file_name}` is there more than once: {}", list(&paths)),
@@ -264,13 +288,7 @@ impl Checker<'_, '_> {
         None
     }
 
-    fn unit_problems(
-        &mut self,
-        entry: &Entry<'_>,
-        path: &std::path::Path,
-        text: &str,
-        problems: &[UnitFileProblem],
-    ) {
+    fn unit_problems(&mut self, entry: &Entry<'_>, path: &Path, text: &str, problems: &[UnitFileProblem]) {
         let source = Source::new(path.display().to_string(), text);
         let note = format!("this is the unit file of the service `{}`", shortened(entry.name()));
         if problems.is_empty() {

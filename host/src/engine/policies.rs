@@ -2,31 +2,29 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::act::Job;
 use super::board::Board;
 use super::post;
 use super::registrations::Owner;
-use crate::config::{Config, Role, ScalingPolicy};
+use super::told::Told;
+use crate::config::{Config, PolicyKind, Role};
 use crate::metrics::{Fresh, Metrics, SeriesId, Signal};
 use crate::record::{CooldownRecord, Stored};
 use crate::scaling::{Decision, Direction, Firing, Outcome, Reason, Threshold, Verb};
-
-/// How long, in sample time, the same reason to hold is not logged again.
-const TOLD_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// A policy in one direction of one service.
 #[derive(Debug)]
 struct Scaler {
     service: usize,
     direction: Direction,
-    policy: ScalingPolicy,
+    policy: String,
+    metric: String,
     threshold: Threshold<SeriesId>,
     /// How many of its decisions something stopped.
     stopped: u64,
-    /// The last reason to hold that was logged, and the time of its sample.
-    told: Option<(Reason, Timestamp)>,
+    told: Told,
 }
 
 /// The scalers that read a signal and scale services of one type.
@@ -70,29 +68,30 @@ impl Policies {
         let mut policies = Self { scalers: Vec::new(), readers: HashMap::new() };
         for service in config.services.values().filter(|service| service.role == Role::Scaled) {
             let Some(&index) = board.by_name.get(&service.name) else { continue };
-            let named = [(Direction::Up, &service.scale_up), (Direction::Down, &service.scale_down)];
-            for (direction, name) in named {
-                let Some(policy) = name.as_ref().and_then(|name| config.policies.get(name)) else { continue };
+            for (name, directions) in service.policies() {
+                let Some(policy) = config.policies.get(name) else { continue };
+                // A threshold policy goes one way, and has one window.
+                let (PolicyKind::Threshold(rule), [direction], [window]) =
+                    (&policy.kind, directions, &*policy.windows)
+                else {
+                    continue;
+                };
+                let (rule, direction) = (*rule, *direction);
                 let cooldown = stored.cooldown(&service.name, direction, &policy.name);
-                let threshold = Threshold::new(policy.rule, cooldown);
-                let signal = metrics.subscribe(
-                    &policy.service_type,
-                    &policy.metric,
-                    policy.aggregated,
-                    policy.rule.period,
-                );
+                let threshold = Threshold::new(rule, cooldown);
+                let signal = metrics.subscribe(window);
                 let by_type = policies.readers.entry(signal).or_default();
                 let readers = by_type.entry(service.service_type.clone()).or_default();
                 readers.all.push(policies.scalers.len());
                 readers.by_service.entry(index).or_default().push(policies.scalers.len());
-                let policy = policy.clone();
                 policies.scalers.push(Scaler {
                     service: index,
                     direction,
-                    policy,
+                    policy: policy.name.clone(),
+                    metric: window.metric.to_string(),
                     threshold,
                     stopped: 0,
-                    told: None,
+                    told: Told::default(),
                 });
             }
         }
@@ -142,8 +141,10 @@ impl Scaler {
             Ok(number) => {
                 let reason = Reason::Threshold(Box::new(self.firing(shown.fresh, since, shown.id)));
                 let cooldown = self.threshold.fired(&series, sample.at);
-                let cooldown = CooldownRecord::new(self.direction, &self.policy.name, cooldown);
-                self.told = None;
+                let count = board.posts[self.service].roster.count();
+                let to = self.direction.step(count);
+                let cooldown = CooldownRecord::new(&self.policy, cooldown, (count, to));
+                self.told.forget();
                 Some(board.decide(self.service, self.direction, number, &reason, cooldown))
             }
         }
@@ -151,12 +152,12 @@ impl Scaler {
 
     fn firing(&self, fresh: &Fresh, since: Timestamp, id: Option<&str>) -> Firing {
         Firing {
-            policy: self.policy.name.clone(),
-            metric: self.policy.metric.to_string(),
+            policy: self.policy.clone(),
+            metric: self.metric.clone(),
             instance: id.map(str::to_owned),
             value: fresh.sample.value,
-            operator: self.policy.rule.operator,
-            threshold: self.policy.rule.threshold,
+            operator: self.threshold.rule().operator,
+            threshold: self.threshold.rule().threshold,
             lasted: fresh.sample.at.duration_since(since),
             at: fresh.sample.at,
         }
@@ -164,14 +165,10 @@ impl Scaler {
 
     fn hold(&mut self, reason: Reason, at: Timestamp, board: &Board) {
         self.stopped += 1;
-        let again = |(told, when): &(Reason, Timestamp)| {
-            !told.same_kind(&reason) || at.duration_since(*when) >= TOLD_AGAIN
-        };
-        if self.told.as_ref().is_none_or(again) {
+        if self.told.is_news(&reason, at) {
             let service = board.posts[self.service].service.name.clone();
-            post::log(&Decision { service, verb: Verb::Hold, unit: None, reason: reason.clone() });
-            tracing::debug!(policy = self.policy.name, stopped = self.stopped, "decisions stopped so far");
-            self.told = Some((reason, at));
+            post::log(&Decision { service, verb: Verb::Hold, unit: None, reason });
+            tracing::debug!(policy = self.policy, stopped = self.stopped, "decisions stopped so far");
         }
     }
 }

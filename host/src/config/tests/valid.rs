@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{EXAMPLE, Files, good};
-use crate::config::{Cleanup, Config, FleetEndpoint, Role};
+use crate::config::{Cleanup, Config, FleetEndpoint, PolicyKind, Role};
 use crate::scaling::{Bounds, MetricName, Operator, Ports, Rule};
 
 /// Everything but the folders, which differ from run to run.
@@ -55,8 +55,9 @@ fn policies_have_defaults_too() {
     let policy = &config.policies["p"];
     let zero = SignedDuration::ZERO;
     let rule = Rule { operator: Operator::GreaterOrEqual, threshold: 1.5, period: zero, cooldown: zero };
-    assert_eq!((policy.rule, policy.aggregated), (rule, false));
-    assert_eq!(policy.metric, MetricName { key: "response_time".to_owned(), field: Some("p95".to_owned()) });
+    assert_eq!(policy.kind, PolicyKind::Threshold(rule));
+    let metric = MetricName { key: "response_time".to_owned(), field: Some("p95".to_owned()) };
+    assert_eq!((&policy.windows[0].metric, policy.windows[0].aggregated), (&metric, false));
 }
 
 #[test]

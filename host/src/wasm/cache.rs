@@ -1,0 +1,122 @@
+//! Compiled modules on disk, so that a restart does not compile again.
+//!
+//! A compiled module is code that this process will run unchecked. So one is only loaded from a folder that nobody but this
+//! user can write, and only under a name that says from which bytes, by which compiler and with which settings it was made.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// The most compiled modules that are kept; the oldest go first. Large ones have some 50 MB.
+const FILES_MAX: usize = 64;
+
+/// The folder for compiled modules of the user that runs this, whether it is there or not; none if the user has none.
+#[must_use]
+pub fn cache_folder_default() -> Option<PathBuf> {
+    let is_root = fs::metadata("/proc/self").is_ok_and(|about| about.uid() == 0);
+    let folder = |name| std::env::var_os(name).map(PathBuf::from);
+    folder_for(is_root, folder("XDG_CACHE_HOME"), folder("HOME"))
+}
+
+fn folder_for(is_root: bool, cache_home: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
+    if is_root {
+        return Some(PathBuf::from("/var/cache/dynamite"));
+    }
+    // A relative one is no cache home, says the XDG Base Directory Specification.
+    let cache_home = cache_home.filter(|folder| folder.is_absolute());
+    let home = home.filter(|folder| folder.is_absolute()).map(|folder| folder.join(".cache"));
+    Some(cache_home.or(home)?.join("dynamite"))
+}
+
+/// A folder with compiled modules.
+#[derive(Debug)]
+pub(super) struct Cache {
+    folder: PathBuf,
+}
+
+impl Cache {
+    /// The cache in this folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// That it cannot be made, or that others can write into it.
+    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let about = fs::metadata(folder)?;
+        let probe = tempfile::Builder::new().prefix(".probe").tempfile_in(folder)?;
+        if probe.as_file().metadata()?.uid() != about.uid() || about.permissions().mode() & 0o022 != 0 {
+            return Err(io::Error::other("others can write into it"));
+        }
+        Ok(Self { folder: folder.to_owned() })
+    }
+
+    /// Where the module made from the bytes with this SHA-256 is, or shall be.
+    fn path(&self, engine: &Engine, sha256: &str) -> PathBuf {
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        self.folder.join(format!("{sha256}-{:016x}.cwasm", hasher.finish()))
+    }
+
+    /// The module made from the bytes with this SHA-256, if it is there and usable.
+    pub(super) fn get(&self, engine: &Engine, sha256: &str) -> Option<Component> {
+        let path = self.path(engine, sha256);
+        let about = path.symlink_metadata().ok()?;
+        if !about.is_file() || about.uid() != fs::metadata(&self.folder).ok()?.uid() {
+            return None;
+        }
+        // Read and not mapped: whoever changes a file that is mapped ends the process.
+        let bytes = fs::read(&path).ok()?;
+        #[expect(unsafe_code, reason = "the folder is ours alone, so what is in it was written by `put`")]
+        // SAFETY: `open` made sure that only this user can write into the folder, and `put` writes whole files only.
+        let component = unsafe { Component::deserialize(engine, &bytes) };
+        if let Err(error) = &component {
+            tracing::debug!(%error, path = %path.display(), "a compiled module cannot be used");
+        }
+        component.ok()
+    }
+
+    /// Keeps a compiled module.
+    pub(super) fn put(&self, engine: &Engine, sha256: &str, component: &Component) -> io::Result<()> {
+        let bytes = component.serialize().map_err(|error| io::Error::other(error.to_string()))?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        file.write_all(&bytes)?;
+        file.persist(self.path(engine, sha256)).map_err(|error| error.error)?;
+        self.tidy()
+    }
+
+    /// Removes the oldest files when there are too many.
+    fn tidy(&self) -> io::Result<()> {
+        let entries = fs::read_dir(&self.folder)?.flatten();
+        let dated = entries.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())));
+        let mut files: Vec<_> = dated
+            .filter(|(_, path)| path.extension().is_some_and(|extension| extension == "cwasm"))
+            .collect();
+        files.sort_unstable();
+        let old = files.len().saturating_sub(FILES_MAX);
+        files.into_iter().take(old).try_for_each(|(_, path)| fs::remove_file(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_has_a_folder_of_their_own() {
+        for (is_root, cache_home, home, folder) in [
+            (true, Some("/x"), Some("/root"), Some("/var/cache/dynamite")),
+            (false, Some("/x"), Some("/home/a"), Some("/x/dynamite")),
+            (false, Some("x"), Some("/home/a"), Some("/home/a/.cache/dynamite")),
+            (false, None, Some("/home/a"), Some("/home/a/.cache/dynamite")),
+            (false, None, Some(""), None),
+            (false, None, None, None),
+        ] {
+            let found = folder_for(is_root, cache_home.map(Into::into), home.map(Into::into));
+            assert_eq!(found, folder.map(Into::into));
+        }
+    }
+}

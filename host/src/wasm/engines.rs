@@ -1,0 +1,154 @@
+//! The two engines that modules run in, and the clock that ends calls which run for too long.
+//!
+//! Small modules get their memory from a pool, which makes a fresh instance in microseconds. What imports WASI or may use
+//! more memory than a place in the pool has gets its memory from the operating system; it takes milliseconds anyway.
+
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// How often the epoch goes up while calls are under way: what time limits are counted in.
+pub(super) const TICK: Duration = Duration::from_millis(1);
+/// The most memory of a module in the pool.
+pub(super) const POOLED_BYTES_MAX: usize = 64 << 20;
+/// How much of it stays resident between calls: what a small module touches. Each place in use costs that much.
+const RESIDENT_BYTES: usize = 2 << 20;
+/// Calls that are under way at once in the pool; there are fewer workers than that.
+const CALLS_MAX: u32 = 32;
+/// A component is made of a few core modules: its own, and small ones that connect it.
+const CORE_INSTANCES_MAX: u32 = 8;
+/// Deep enough for any honest policy; recursion without end is over in a millisecond.
+const STACK_BYTES: usize = 256 << 10;
+
+/// Which engine a module needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    /// That with the pool.
+    Small,
+    /// The other.
+    Large,
+}
+
+/// The engines.
+pub(super) struct Engines {
+    pub(super) small: Engine,
+    pub(super) large: Engine,
+    ticker: Ticker,
+}
+
+impl Engines {
+    pub(super) fn new() -> wasmtime::Result<Self> {
+        let small = Engine::new(common().allocation_strategy(InstanceAllocationStrategy::Pooling(pool())))?;
+        let large = Engine::new(&common())?;
+        let ticker = Ticker::start([small.clone(), large.clone()]);
+        Ok(Self { small, large, ticker })
+    }
+
+    pub(super) fn of(&self, size: Size) -> &Engine {
+        match size {
+            Size::Small => &self.small,
+            Size::Large => &self.large,
+        }
+    }
+
+    /// Lets the epoch go up until the value is dropped.
+    pub(super) fn tick(&self) -> Ticking<'_> {
+        self.ticker.shared.change(1);
+        Ticking(&self.ticker.shared)
+    }
+}
+
+/// What makes the same input give the same output, and ends what does not end by itself.
+fn common() -> Config {
+    let mut config = Config::new();
+    config
+        .wasm_component_model(true)
+        .concurrency_support(false)
+        .consume_fuel(true)
+        .epoch_interruption(true)
+        .cranelift_nan_canonicalization(true)
+        .relaxed_simd_deterministic(true)
+        .max_wasm_stack(STACK_BYTES);
+    config
+}
+
+fn pool() -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(CALLS_MAX)
+        .total_core_instances(CALLS_MAX * CORE_INSTANCES_MAX)
+        .max_core_instances_per_component(CORE_INSTANCES_MAX)
+        .total_memories(CALLS_MAX * 2)
+        .total_tables(CALLS_MAX * 4)
+        .max_tables_per_component(4)
+        .max_memories_per_component(2)
+        .max_memory_size(POOLED_BYTES_MAX)
+        .linear_memory_keep_resident(RESIDENT_BYTES)
+        .table_keep_resident(64 << 10)
+        .pagemap_scan(Enabled::Auto);
+    pool
+}
+
+/// A thread that makes the epoch go up while anybody needs it, and sleeps otherwise.
+struct Ticker {
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Calls under way; `None` when it shall end.
+    calls: Mutex<Option<usize>>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn change(&self, by: isize) {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = calls.as_mut() {
+            let was = *count;
+            *count = was.saturating_add_signed(by);
+            if was == 0 {
+                self.changed.notify_one();
+            }
+        }
+    }
+}
+
+/// The epoch goes up.
+pub(super) struct Ticking<'t>(&'t Shared);
+
+impl Drop for Ticking<'_> {
+    fn drop(&mut self) {
+        self.0.change(-1);
+    }
+}
+
+impl Ticker {
+    fn start(engines: [Engine; 2]) -> Self {
+        let shared = Arc::new(Shared { calls: Mutex::new(Some(0)), ..Shared::default() });
+        let theirs = shared.clone();
+        // It ends with the last handle on the engines: see `Drop`.
+        thread::spawn(move || {
+            loop {
+                let calls = theirs.calls.lock().unwrap_or_else(PoisonError::into_inner);
+                let idle = |calls: &mut Option<usize>| *calls == Some(0);
+                let calls = theirs.changed.wait_while(calls, idle).unwrap_or_else(PoisonError::into_inner);
+                if calls.is_none() {
+                    return;
+                }
+                drop(calls);
+                thread::sleep(TICK);
+                engines.iter().for_each(Engine::increment_epoch);
+            }
+        });
+        Self { shared }
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        *self.shared.calls.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.shared.changed.notify_one();
+    }
+}
