@@ -4,6 +4,7 @@
 
 mod accidents;
 mod modules;
+mod policies;
 mod recovery;
 mod scaling;
 mod store;
