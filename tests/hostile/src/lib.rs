@@ -40,7 +40,7 @@ impl Guest for Hostile {
             "grow" => grow(),
             "panic" => assert!(seen.now == 1, "the sky\nfalls"),
             "exit" => std::process::exit(3),
-            "sleep" => std::thread::sleep(Duration::from_secs(3600)),
+            "sleep" => std::thread::sleep(Duration::from_hours(1)),
             "fail" => return Err("it will not".to_owned()),
             "reason" => verdict.reason = "ö".repeat(300_000),
             "names" => verdict.decision = Decision::Stop(vec!["x".repeat(1_000); 4_000]),
@@ -52,7 +52,7 @@ impl Guest for Hostile {
             "chance" => verdict.reason = chance(),
             "leak" => verdict.reason = leak(),
             "up" => verdict.decision = Decision::ScaleUp(1),
-            _ => verdict.reason = "did nothing".to_owned(),
+            _ => verdict.reason.push_str("did nothing"),
         }
         Ok(verdict)
     }
@@ -84,8 +84,8 @@ fn print(line: u32) {
 
 /// The bits of a NaN that depends on what was seen.
 fn not_a_number(seen: &Observation) -> String {
-    let zero = seen.windows.len() as f64 - seen.windows.len() as f64;
-    format!("{:016x}", black_box(zero / zero).to_bits())
+    let endless = black_box(f64::INFINITY) * if seen.windows.is_empty() { 2.0 } else { 1.0 };
+    format!("{:016x}", black_box(endless - black_box(endless)).to_bits())
 }
 
 /// Something that differs from run to run wherever chance and clocks are real.
