@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use dynamite::store::Store;
 use dynamite::store::connect::Api;
 use dynamite_tests::modules::{Target, module};
-use dynamite_tests::scene::{CONFIG, Scene, eventually, now};
+use dynamite_tests::scene::{CONFIG, Scene, binary, eventually, now};
 
 /// The usual configuration with another policy in place of the thresholds, and its module beside it.
 fn configure(scene: &Scene, package: &str, keys: &str) -> Result<()> {
@@ -21,6 +21,20 @@ fn configure(scene: &Scene, package: &str, keys: &str) -> Result<()> {
 }
 
 const TARGET: &str = "      config: {target: 50, tolerance: 0.1}\n";
+
+#[test]
+fn the_example_passes_the_check() -> Result<()> {
+    for package in ["target-tracking", "schedule"] {
+        module(package, Target::Bare)?;
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut command = std::process::Command::new(binary()?);
+    let output =
+        command.args(["check", "examples/target-tracking/dynamite.yaml"]).current_dir(root).output()?;
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success() && said.contains("1 service, 2 policies, no errors"), "{said}");
+    Ok(())
+}
 
 /// A sample of an instance, of now.
 async fn sample(scene: &Scene, id: &str, value: u32) -> Result<()> {
