@@ -218,8 +218,8 @@ pub struct Stored {
     pub cooldowns: BTreeMap<String, Vec<CooldownRecord>>,
     /// What policies in modules want to be given, by service and policy.
     pub policy_states: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
-    /// The keys of services that a former process found degraded.
-    pub degraded: Vec<String>,
+    /// The keys that say what a former process found wrong with services and policies.
+    pub troubles: Vec<String>,
     /// Keys whose values could not be read; they are left alone.
     pub unreadable: Vec<String>,
 }
@@ -249,8 +249,8 @@ impl Stored {
             self.status = Some(value.trim().to_owned());
         } else if key == CONFIGURATION {
             self.configuration = Some(value.to_owned());
-        } else if key.starts_with(SERVICE_STATUS) {
-            self.degraded.push(key.to_owned());
+        } else if key.starts_with(SERVICE_STATUS) || key.starts_with(POLICY_STATUS) {
+            self.troubles.push(key.to_owned());
         } else if let Some((service, TEMPLATE)) = below(RUN) {
             self.templates.insert(service.to_owned(), serde_json::from_str(value).ok()?);
         } else if let Some((service, unit)) = below(RUN) {

@@ -239,3 +239,14 @@ fn the_largest_count_wins_and_who_failed_or_has_no_data_keeps_instances() {
     assert_eq!(fixture.answer(1, 0, Ok(Proposal::Down(1))), [] as [String; 0]);
     assert_eq!(fixture.answer(1, 0, Ok(Proposal::Up(1))), ["start web@8086.service"]);
 }
+
+#[test]
+fn what_is_stored_of_policies_that_nobody_asks_any_more_goes() {
+    let mut stored = Stored::default();
+    for (service, policy) in [("web", "cold"), ("web", "gone"), ("former", "cold")] {
+        stored.policy_states.entry(service.to_owned()).or_default().insert(policy.to_owned(), vec![1]);
+    }
+    let brain = Brain::new(&wasm_config(Named::Both(&["cold"]), 60), &stored);
+    assert_eq!(brain.unasked(&stored), ["/_dynamite/policy/former/cold", "/_dynamite/policy/web/gone"]);
+    assert_eq!(*brain.advisors.all[0].state, [1]);
+}

@@ -126,7 +126,8 @@ impl Advisors {
             if advisor.waiting != Waiting::No {
                 advisor.waiting = Waiting::AndBehind;
             } else if advisor.failures == 0 {
-                let soon = board.now.max(later(advisor.asked_at, GAP));
+                // Not later than a gap from now, should the clock have gone back.
+                let soon = board.now.max(later(advisor.asked_at, GAP)).min(later(board.now, GAP));
                 let due = advisor.due.map_or(soon, |due| due.min(soon));
                 self.set_due(index, Some(due));
             }

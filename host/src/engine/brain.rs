@@ -12,7 +12,7 @@ use super::registrations::Registrations;
 use crate::config::Config;
 use crate::metrics::{Metrics, Skipped};
 use crate::modules::Question;
-use crate::record::Stored;
+use crate::record::{self, Stored};
 use crate::scaling::Verdict;
 use crate::store::Change;
 
@@ -133,6 +133,18 @@ impl Brain {
     pub(super) fn advised(&self, index: usize) -> (&str, &str) {
         let advisor = &self.advisors.all[index];
         (&self.board.posts[advisor.service].service.name, &advisor.policy)
+    }
+
+    /// The keys of the states of policies that no service names any more.
+    pub(super) fn unasked(&self, stored: &Stored) -> Vec<String> {
+        let pairs = stored.policy_states.iter();
+        let pairs =
+            pairs.flat_map(|(service, policies)| policies.keys().map(move |policy| (&**service, &**policy)));
+        let is_asked = |pair| (0..self.advisors.all.len()).any(|index| self.advised(index) == pair);
+        pairs
+            .filter(|pair| !is_asked(*pair))
+            .map(|(service, policy)| record::policy_state_key(service, policy))
+            .collect()
     }
 
     /// The questions to policies in modules that are due.

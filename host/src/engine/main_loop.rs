@@ -124,9 +124,10 @@ impl<'c, W: World> Engine<'c, W> {
                 self.write(record::template_key(service), None);
             }
         }
-        for key in &stored.degraded {
-            // Every start is a new chance; if it is in vain, that is written again.
-            self.write(key.clone(), None);
+        // Every start is a new chance; if it is in vain, that is written again.
+        let stale = stored.troubles.iter().cloned().chain(self.brain.unasked(stored));
+        for key in stale.collect::<Vec<_>>() {
+            self.write(key, None);
         }
         let instances: u32 = self.brain.board.posts.iter().map(|post| post.roster.count()).sum();
         tracing::info!(

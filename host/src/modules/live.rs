@@ -54,7 +54,11 @@ impl LiveModules {
             PolicyKind::Threshold(_) => None,
         });
         let policies = wasm.filter_map(|(name, policy)| {
-            let module = RwLock::new(loaded.get(name)?.clone());
+            let module = loaded.get(name)?.clone();
+            let about = module.description();
+            let (version, sha256) = (&*about.version, module.sha256());
+            tracing::info!(policy = name, version, sha256, "{name}: decided by the module {}", about.name);
+            let module = RwLock::new(module);
             let live = Live {
                 name: name.clone(),
                 policy: (**policy).clone(),
