@@ -9,6 +9,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{ETCD_ENDPOINT_DEFAULT, FleetEndpoint, etcd_url};
 
+pub use policy::{
+    BenchArgs, BuiltinPolicy, DecideArgs, Format, InspectArgs, NewArgs, PolicyCommand, ReportFormat, Size,
+    TestArgs,
+};
+
 /// All went well.
 pub const EXIT_OK: u8 = 0;
 /// `check` found errors, or `run` ended with one.
@@ -42,6 +47,9 @@ pub enum Command {
     Check(CheckArgs),
     /// Print the JSON Schema of the configuration
     Schema,
+    /// Write, inspect, test and measure scaling policies in WebAssembly
+    #[command(subcommand)]
+    Policy(Box<PolicyCommand>),
 }
 
 impl Cli {
@@ -244,5 +252,6 @@ pub enum LogLevel {
     Trace,
 }
 
+mod policy;
 #[cfg(test)]
 mod tests;
