@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{ETCD_ENDPOINT_DEFAULT, FleetEndpoint, etcd_url};
+use crate::wasm;
 
 pub use policy::{
     BenchArgs, BuiltinPolicy, DecideArgs, Format, InspectArgs, NewArgs, PolicyCommand, ReportFormat, Size,
@@ -71,7 +72,7 @@ impl Cli {
     }
 }
 
-/// Which files to read.
+/// Which files to read, and where to keep what is made of them.
 #[derive(Args, Clone, Debug)]
 pub struct FileArgs {
     /// The configuration file [default: /etc/dynamite/config.yaml]
@@ -82,6 +83,11 @@ pub struct FileArgs {
     #[arg(short = 's', long = "service-folder", alias = "service_folder", env = "DYNAMITE_SERVICE_FOLDER")]
     #[arg(value_name = "FOLDER", value_delimiter = ',')]
     pub service_folders: Vec<PathBuf>,
+
+    /// The folder for compiled policy modules, which nobody else may write [default: /var/cache/dynamite for root,
+    /// otherwise dynamite in `XDG_CACHE_HOME` or ~/.cache]
+    #[arg(long, alias = "cache_dir", env = "DYNAMITE_CACHE_DIR", value_name = "FOLDER")]
+    pub cache_dir: Option<PathBuf>,
 }
 
 impl FileArgs {
@@ -89,6 +95,12 @@ impl FileArgs {
     #[must_use]
     pub fn config_file(&self) -> PathBuf {
         self.config_file.clone().unwrap_or_else(|| CONFIG_FILE_DEFAULT.into())
+    }
+
+    /// The folder for compiled modules, given or not; none if there is no place for it.
+    #[must_use]
+    pub fn cache_dir(&self) -> Option<PathBuf> {
+        self.cache_dir.clone().or_else(wasm::cache_folder_default)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The configuration, typed and already valid. Reading and checking it is [`load`]'s work.
 //!
 //! A text becomes a tree that knows its places (`tree`), the tree the file as it is written (`file`, by means of
-//! `read`), and the file a [`Config`] (`check`). Whatever is wrong on the way goes into a [`Report`].
+//! `read`), and the file a [`Config`] (`check`). The modules of policies are loaded on the way (`modules`), as they say what
+//! their `config` may be. Whatever is wrong goes into a [`Report`].
 
 use std::path::PathBuf;
 
@@ -17,8 +18,13 @@ mod endpoint;
 mod etcd_paths;
 mod file;
 mod load;
+mod module_config;
+mod modules;
 mod numbers;
 mod policies;
+mod policy_file;
+mod policy_schema;
+mod quantities;
 pub(crate) mod read;
 mod references;
 pub(crate) mod report;
@@ -28,10 +34,12 @@ pub(crate) mod suggest;
 mod tests;
 pub(crate) mod tree;
 mod units;
+mod violations;
 pub(crate) mod words;
 
 pub use endpoint::{ETCD_ENDPOINT_DEFAULT, EndpointError, FLEET_SOCKET_DEFAULT, etcd_url};
 pub use load::{Loaded, SERVICE_FOLDER_DEFAULT, from_stored, load};
+pub use modules::{ModuleLoader, Modules};
 pub use report::Report;
 pub use schema::schema;
 pub use units::{ParseUnit, UnitFileProblem, parse_unit};

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::cli::{EtcdApi, EtcdArgs, RunArgs};
 use crate::clock::SystemClock;
-use crate::config::{self, Config, Report};
+use crate::config::{self, Config, ModuleLoader, Report};
 use crate::engine::{Chain, Parts};
 use crate::fleet::http::HttpFleet;
 use crate::lead;
@@ -61,13 +61,14 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
     };
     tokio::pin!(shutdown);
     let path = args.files.config_file();
-    let from_file = read_file(&path, &args.files.service_folders)?;
+    let mut loader = ModuleLoader::new(args.files.cache_dir());
+    let from_file = read_file(&path, &args.files.service_folders, &mut loader)?;
     let mut rng = fastrand::Rng::new();
     let known_etcd = from_file.as_ref().and_then(|config| config.etcd_endpoint.as_deref());
     let settings = settings(&args.etcd, known_etcd, rng.u64(..));
     let (store, config) = tokio::select! {
         () = &mut shutdown => return Ok(()),
-        ready = reach(&settings, from_file, &path) => ready?,
+        ready = reach(&settings, from_file, &path, &mut loader) => ready?,
     };
     let endpoint = args.fleet_endpoint(config.fleet_endpoint.as_ref());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), fleet = %endpoint, etcd = settings.endpoints.join(","), "started");
@@ -78,12 +79,12 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
 }
 
 /// The configuration in the file; `None` when there is no file.
-fn read_file(path: &Path, folders: &[PathBuf]) -> Result<Option<Config>, Error> {
+fn read_file(path: &Path, folders: &[PathBuf], loader: &mut ModuleLoader) -> Result<Option<Config>, Error> {
     if matches!(path.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound) {
         return Ok(None);
     }
     let (config, report) =
-        config::load(path, folders, config::parse_unit).into_result().map_err(Error::Config)?;
+        config::load(path, folders, config::parse_unit, loader).into_result().map_err(Error::Config)?;
     warn(&report);
     Ok(Some(config))
 }
@@ -116,6 +117,7 @@ async fn reach(
     settings: &Settings,
     from_file: Option<Config>,
     path: &Path,
+    loader: &mut ModuleLoader,
 ) -> Result<(AnyStore, Config), Error> {
     let store = patiently("connecting to etcd", || connect(settings.clone())).await?;
     if let Some(config) = from_file {
@@ -125,8 +127,10 @@ async fn reach(
     let stored = Stored::read(entries.iter().map(|entry| (&*entry.key, &*entry.value)));
     let Some(text) = &stored.configuration else { return Err(Error::NoConfig { path: path.to_owned() }) };
     tracing::warn!(path = %path.display(), "there is no configuration file; using the stored configuration");
+    let base = path.parent().unwrap_or(Path::new(""));
     let units: IndexMap<_, _> = stored.all_unit_options().collect();
-    let (config, report) = config::from_stored(text, &units).into_result().map_err(Error::Config)?;
+    let (config, report) =
+        config::from_stored(text, &units, base, loader).into_result().map_err(Error::Config)?;
     warn(&report);
     Ok((store, config))
 }

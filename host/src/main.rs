@@ -35,7 +35,8 @@ fn run(args: &RunArgs) -> anyhow::Result<u8> {
 
 fn check(args: &CheckArgs) -> anyhow::Result<u8> {
     let path = args.config_file();
-    let loaded = config::load(&path, &args.files.service_folders, config::parse_unit);
+    let mut modules = config::ModuleLoader::new(args.files.cache_dir());
+    let loaded = config::load(&path, &args.files.service_folders, config::parse_unit, &mut modules);
     write!(io::stderr(), "{}", loaded.report)?;
     writeln!(io::stdout(), "{}: {}", path.display(), loaded.summary())?;
     Ok(if loaded.config.is_some() { EXIT_OK } else { EXIT_FAILURE })

@@ -14,7 +14,10 @@ mod error;
 mod guest;
 mod limits;
 mod module;
+#[cfg(test)]
+pub(crate) mod test_modules;
 
+pub use cache::cache_folder_default;
 pub use call::Run;
 pub use contract::{Interface, VERSION};
 pub use convert::{REASON_BYTES_MAX, STATE_BYTES_MAX};

@@ -1,4 +1,4 @@
-//! Spans of time, sizes and times, as they are written in case files.
+//! Spans of time, times and numbers, as they are written in case files.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -7,10 +7,6 @@ use crate::config::tree::{Node, Value};
 
 /// The longest span: that of the configuration.
 const SPAN_MAX: SignedDuration = SignedDuration::from_hours(366 * 24);
-
-/// What sizes end with, and how many bytes that is.
-const SIZES: [(&str, u64); 6] =
-    [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("KB", 1_000), ("MB", 1_000_000), ("B", 1)];
 
 impl Reader<'_> {
     /// A span of time: `10s`, `1m30s`, `500ms`; a bare number is seconds.
@@ -46,7 +42,7 @@ impl Reader<'_> {
     }
 
     /// A time: RFC 3339.
-    pub(super) fn time(&mut self, fields: &Fields<'_>, key: &str) -> Option<Timestamp> {
+    pub(super) fn moment(&mut self, fields: &Fields<'_>, key: &str) -> Option<Timestamp> {
         let node = fields.get(key)?;
         let time = match &node.value {
             Value::Text(text) => text.parse().ok(),
@@ -58,21 +54,6 @@ impl Reader<'_> {
             self.wrong_form(&format!("`{key}`"), "a time since 1970", node, Some(help));
         }
         time
-    }
-
-    /// A size in bytes: `16MiB`.
-    pub(super) fn bytes(&mut self, fields: &Fields<'_>, key: &str) -> Option<At<u64>> {
-        let node = fields.get(key)?;
-        let size = match &node.value {
-            Value::Int(bytes) => u64::try_from(*bytes).ok(),
-            Value::Text(text) => bytes_in(text),
-            _ => None,
-        };
-        if size.is_none() {
-            let help = "write for example `16MiB`".to_owned();
-            self.wrong_form(&format!("`{key}`"), "a size", node, Some(help));
-        }
-        Some(At { value: size?, span: node.span })
     }
 
     /// A list of finite numbers, at least one.
@@ -102,12 +83,6 @@ impl Reader<'_> {
     }
 }
 
-fn bytes_in(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let (digits, scale) = SIZES.iter().find_map(|(unit, scale)| Some((text.strip_suffix(unit)?, scale)))?;
-    digits.trim().parse::<u64>().ok()?.checked_mul(*scale)
-}
-
 /// A span as it is written: `1m 30s`; `0s` for none.
 pub(crate) fn written(span: SignedDuration) -> String {
     format!("{:#}", SignedDuration::from_millis_i128(span.as_millis()))
@@ -116,15 +91,6 @@ pub(crate) fn written(span: SignedDuration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_have_units() {
-        assert_eq!(bytes_in("16MiB"), Some(16 << 20));
-        assert_eq!(bytes_in("2 KB"), Some(2_000));
-        for wrong in ["16", "MiB", "-1B", "99999999999999GiB"] {
-            assert_eq!(bytes_in(wrong), None, "{wrong}");
-        }
-    }
 
     #[test]
     fn spans_are_written_as_they_are_read() {

@@ -148,7 +148,7 @@ impl FileReader<'_, '_> {
             policy: owned("policy"),
             config: owned("config"),
             service: owned("service"),
-            now: self.reader.time(&fields, "now"),
+            now: self.reader.moment(&fields, "now"),
             start_takes: self.reader.span(&fields, "start_takes").map_or(SignedDuration::ZERO, |at| at.value),
         };
         let items = match fields.get("cases").map(|node| (node, &node.value)) {
@@ -191,7 +191,7 @@ impl FileReader<'_, '_> {
             reader.error(node.span, "a case needs a `name`", Some(help));
         }
         let line = name.as_ref().map_or(node.span.line, |name| name.span.line);
-        let now = reader.time(&fields, "now").or(common.now).unwrap_or_else(default_now);
+        let now = reader.moment(&fields, "now").or(common.now).unwrap_or_else(default_now);
         let overlaid = |base: &Node, key| overlay(base, fields.get(key));
         let policy_node = overlaid(&common.policy, "policy");
         let config =

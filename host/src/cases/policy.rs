@@ -1,11 +1,9 @@
 //! The policy of a case: what stands under `ScalingPolicy` in a configuration, as far as a decision depends on it.
 
-use std::time::Duration;
-
 use jiff::SignedDuration;
 
 use crate::config::MetricWindow;
-use crate::config::read::{At, Fields, Reader};
+use crate::config::read::{Fields, Reader};
 use crate::config::tree::{Node, Span, Value};
 use crate::config::words::{OPERATORS, UNITS, Words};
 use crate::scaling::{Direction, MetricName, Rule};
@@ -79,13 +77,13 @@ impl Reader<'_> {
     fn windows_of(&mut self, fields: &Fields<'_>, span: Span) -> Vec<MetricWindow> {
         let mut windows = Vec::new();
         if fields.get("metric").is_some() {
-            windows.extend(self.window(fields, span));
+            windows.extend(self.case_window(fields, span));
         }
         match fields.get("metrics").map(|node| (node, &node.value)) {
             Some((_, Value::List(items))) => {
                 for item in items {
                     let inner = self.fields(item, "an entry of `metrics`", &WINDOW);
-                    windows.extend(self.window(&inner, item.span));
+                    windows.extend(self.case_window(&inner, item.span));
                 }
             }
             Some((node, _)) => self.wrong_form("`metrics`", "a list of maps", node, None),
@@ -94,7 +92,7 @@ impl Reader<'_> {
         windows
     }
 
-    fn window(&mut self, fields: &Fields<'_>, span: Span) -> Option<MetricWindow> {
+    fn case_window(&mut self, fields: &Fields<'_>, span: Span) -> Option<MetricWindow> {
         let service_type = self.text(fields, "service_type").map(|at| at.value);
         let aggregated = self.flag(fields, "metric_aggregated").is_some_and(|at| at.value);
         let unit = self.text(fields, "threshold_unit").map(|at| at.value);
@@ -121,28 +119,12 @@ impl Reader<'_> {
 
     fn limits(&mut self, node: &Node) -> Limits {
         let fields = self.fields(node, "`limits`", &LIMITS);
-        let mut limits = Limits::default();
-        if let Some(At { value, span }) = self.bytes(&fields, "memory") {
-            match usize::try_from(value).ok().filter(|bytes| (1..=Limits::MEMORY_BYTES_MAX).contains(bytes)) {
-                Some(bytes) => limits.memory_bytes = bytes,
-                None => self.error(span, "`memory` must be from 1B to 512MiB", None),
-            }
+        let default = Limits::default();
+        Limits {
+            memory_bytes: self.memory(&fields).map_or(default.memory_bytes, |at| at.value),
+            fuel: self.fuel(&fields).map_or(default.fuel, |at| at.value),
+            time: self.time(&fields).map_or(default.time, |at| at.value),
         }
-        if let Some(At { value, span }) = self.span(&fields, "time") {
-            match Duration::try_from(value).ok().filter(|time| (1..=10_000).contains(&time.as_millis())) {
-                Some(time) => limits.time = time,
-                None => self.error(span, "`time` must be from 1ms to 10s", None),
-            }
-        }
-        if let Some(node) = fields.get("fuel") {
-            match node.value {
-                Value::Int(fuel) if u64::try_from(fuel).is_ok_and(|fuel| fuel > 0) => {
-                    limits.fuel = u64::try_from(fuel).unwrap_or(u64::MAX);
-                }
-                _ => self.wrong_form("`fuel`", "a whole number from 1", node, None),
-            }
-        }
-        limits
     }
 
     /// The built-in rule by the keys of a configuration.

@@ -3,11 +3,13 @@
 //! Every check says its piece once and lets the others go on: a service without a unit file still counts as a service
 //! that another may depend on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
 use super::file::{self, File, Kind};
+use super::modules::{ModuleLoader, Modules};
+use super::policies::used;
 use super::read::{At, Reader, shortened};
 use super::report::{Diagnostic, Source};
 use super::tree::Span;
@@ -29,6 +31,9 @@ const UNIT_NAME_BYTES_MAX: usize = 250;
 pub(super) struct Checker<'r, 'a> {
     pub(super) reader: &'r mut Reader<'a>,
     pub(super) units: &'r dyn UnitSource,
+    /// Where a relative path to a module starts.
+    pub(super) base: &'r Path,
+    pub(super) loader: &'r mut ModuleLoader,
 }
 
 /// A service with what is known of it beyond the file.
@@ -58,8 +63,8 @@ impl Entry<'_> {
 pub(super) type Entries<'f> = IndexMap<&'f str, Entry<'f>>;
 
 impl Checker<'_, '_> {
-    /// Everything in the file; of no use when the report has errors by then.
-    pub(super) fn config(mut self, file: File) -> Config {
+    /// Everything in the file, and the modules of its policies; of no use when the report has errors by then.
+    pub(super) fn config(mut self, file: File) -> (Config, Modules) {
         let fleet_endpoint = file.fleet.as_ref().and_then(|fleet| self.fleet(fleet));
         let (etcd, etcd_endpoint) = self.etcd(&file.etcd);
         let entries: Entries<'_> =
@@ -68,8 +73,10 @@ impl Checker<'_, '_> {
         self.references(&entries, &file.policies);
         self.numbers(&entries);
         let policies = self.policies(&entries, &file.policies);
+        let modules = self.modules(&used(&entries), &policies, &file.policies);
         let services = entries.values().filter_map(|entry| self.service(entry)).collect();
-        Config { fleet_endpoint, etcd_endpoint, etcd, services, policies, document: file.document }
+        let document = file.document;
+        (Config { fleet_endpoint, etcd_endpoint, etcd, services, policies, document }, modules)
     }
 
     fn fleet(&mut self, fleet: &file::Fleet) -> Option<FleetEndpoint> {
@@ -227,7 +234,7 @@ impl Checker<'_, '_> {
             depends_on: names(&service.depends_on),
             scale_up: name(&service.scale_up),
             scale_down: name(&service.scale_down),
-            scale_both: Vec::new(),
+            scale_both: names(&service.scale_both),
         };
         Some((service.name.clone(), service))
     }
@@ -265,13 +272,7 @@ impl Checker<'_, '_> {
         None
     }
 
-    fn unit_problems(
-        &mut self,
-        entry: &Entry<'_>,
-        path: &std::path::Path,
-        text: &str,
-        problems: &[UnitFileProblem],
-    ) {
+    fn unit_problems(&mut self, entry: &Entry<'_>, path: &Path, text: &str, problems: &[UnitFileProblem]) {
         let source = Source::new(path.display().to_string(), text);
         let note = format!("this is the unit file of the service `{}`", shortened(entry.name()));
         if problems.is_empty() {

@@ -1,11 +1,11 @@
 //! The YAML file as it is written: its sections, keys and value types. Whether the values make sense together is
 //! [`super::check`]'s business.
 
+use super::policy_file::Policy;
 use super::read::{At, Fields, Reader};
 use super::tree::{Node, Span, Value};
-use super::words::{CLEANUPS, OPERATORS, UNITS};
+use super::words::CLEANUPS;
 use crate::config::Cleanup;
-use crate::scaling::Operator;
 
 /// The key everything hangs under. It may be left out.
 pub(super) const ROOT: &str = "Dynamite";
@@ -36,22 +36,10 @@ pub(super) const SERVICE: &[&str] = &[
     "service_dependency",
     "scale_up_policy",
     "scale_down_policy",
+    "scaling_policy",
 ];
-/// The key of `scale_up_policy` and `scale_down_policy`.
+/// The key of `scale_up_policy`, `scale_down_policy` and `scaling_policy`.
 pub(super) const POLICY_REFERENCE: &[&str] = &["ScalingPolicy"];
-/// The keys of a scaling policy.
-pub(super) const POLICY: &[&str] = &[
-    "service_type",
-    "metric",
-    "metric_aggregated",
-    "comparative_operator",
-    "threshold",
-    "threshold_unit",
-    "period",
-    "period_unit",
-    "cooldown_period",
-    "cooldown_period_unit",
-];
 
 /// The whole file.
 #[derive(Default)]
@@ -95,6 +83,16 @@ pub(super) struct Service {
     pub(super) depends_on: Vec<At<String>>,
     pub(super) scale_up: Option<At<String>>,
     pub(super) scale_down: Option<At<String>>,
+    pub(super) scale_both: Vec<At<String>>,
+}
+
+impl Service {
+    /// Each policy that it names, with the key that names it.
+    pub(super) fn policies(&self) -> impl Iterator<Item = (&'static str, &At<String>)> {
+        let up = self.scale_up.iter().map(|name| ("scale_up_policy", name));
+        let down = self.scale_down.iter().map(|name| ("scale_down_policy", name));
+        up.chain(down).chain(self.scale_both.iter().map(|name| ("scaling_policy", name)))
+    }
 }
 
 /// A service's `type`.
@@ -106,21 +104,6 @@ pub(super) enum Kind {
     Unreadable,
     /// It is this.
     Given(At<String>),
-}
-
-/// An entry of `ScalingPolicy`.
-pub(super) struct Policy {
-    pub(super) name: At<String>,
-    pub(super) service_type: Option<At<String>>,
-    pub(super) metric: Option<At<String>>,
-    pub(super) aggregated: Option<At<bool>>,
-    pub(super) operator: Option<At<Operator>>,
-    pub(super) threshold: Option<At<f64>>,
-    pub(super) threshold_unit: Option<At<String>>,
-    pub(super) period: Option<At<u32>>,
-    pub(super) period_unit: Option<At<u32>>,
-    pub(super) cooldown: Option<At<u32>>,
-    pub(super) cooldown_unit: Option<At<u32>>,
 }
 
 impl Reader<'_> {
@@ -225,11 +208,23 @@ impl Reader<'_> {
             depends_on: self.texts(&fields, "service_dependency"),
             scale_up: self.policy_reference(&fields, "scale_up_policy"),
             scale_down: self.policy_reference(&fields, "scale_down_policy"),
+            scale_both: self.policy_references(&fields, "scaling_policy"),
             name,
         }
     }
 
+    /// The one policy of `scale_up_policy` or `scale_down_policy`.
     fn policy_reference(&mut self, fields: &Fields<'_>, key: &str) -> Option<At<String>> {
+        let inner = self.policy_fields(fields, key)?;
+        self.text(&inner, "ScalingPolicy")
+    }
+
+    /// The policies of `scaling_policy`.
+    fn policy_references(&mut self, fields: &Fields<'_>, key: &str) -> Vec<At<String>> {
+        self.policy_fields(fields, key).map(|inner| self.texts(&inner, "ScalingPolicy")).unwrap_or_default()
+    }
+
+    fn policy_fields<'n>(&mut self, fields: &Fields<'n>, key: &str) -> Option<Fields<'n>> {
         let node = fields.get(key)?;
         if let Value::Text(name) = &node.value {
             let help = format!("write `{key}: {{ScalingPolicy: {}}}`", super::read::shortened(name));
@@ -239,37 +234,11 @@ impl Reader<'_> {
         let what = format!("`{key}`");
         let inner = self.fields(node, &what, POLICY_REFERENCE);
         self.require(&inner, node.span, &what, "ScalingPolicy", "ScalingPolicy: name_of_the_policy");
-        self.text(&inner, "ScalingPolicy")
-    }
-
-    fn policy(&mut self, name: At<String>, node: &Node) -> Policy {
-        let what = format!("scaling policy `{}`", super::read::shortened(&name.value));
-        let fields = self.fields(node, &what, POLICY);
-        for (key, example) in [
-            ("service_type", "service_type: webserver"),
-            ("metric", "metric: cpu_user"),
-            ("comparative_operator", "comparative_operator: gt"),
-            ("threshold", "threshold: 90"),
-        ] {
-            self.require(&fields, name.span, &what, key, example);
-        }
-        Policy {
-            name,
-            service_type: self.text(&fields, "service_type"),
-            metric: self.text(&fields, "metric"),
-            aggregated: self.flag(&fields, "metric_aggregated"),
-            operator: self.word(&fields, "comparative_operator", &OPERATORS),
-            threshold: self.number(&fields, "threshold"),
-            threshold_unit: self.text(&fields, "threshold_unit"),
-            period: self.count(&fields, "period"),
-            period_unit: self.word(&fields, "period_unit", &UNITS),
-            cooldown: self.count(&fields, "cooldown_period"),
-            cooldown_unit: self.word(&fields, "cooldown_period_unit", &UNITS),
-        }
+        Some(inner)
     }
 
     /// Reports a key that may not be left out, unless it may be there under a wrong name.
-    fn require(&mut self, fields: &Fields<'_>, span: Span, what: &str, key: &str, example: &str) {
+    pub(super) fn require(&mut self, fields: &Fields<'_>, span: Span, what: &str, key: &str, example: &str) {
         if fields.get(key).is_none() && !fields.is_doubtful {
             self.error(span, format!("`{key}` is missing in {what}"), Some(format!("add `{example}`")));
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 
 use super::check::Checker;
+use super::modules::{ModuleLoader, Modules};
 use super::read::Reader;
 use super::report::{Diagnostic, Report, Source};
 use super::tree::{self, Node, Span, Value};
@@ -26,6 +27,8 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub struct Loaded {
     /// The configuration, unless there are errors.
     pub config: Option<Config>,
+    /// The modules of the policies that services name, by the name of the policy.
+    pub modules: Modules,
     /// Every error and warning.
     pub report: Report,
 }
@@ -67,14 +70,15 @@ impl Loaded {
 /// Reads the configuration file at `path`, with the unit files of its services.
 ///
 /// They are looked for in `ServiceFiles.PathList` (a relative folder there starts at the folder of the configuration
-/// file; default [`SERVICE_FOLDER_DEFAULT`]) and in `extra_folders` (relative to the working directory).
+/// file; default [`SERVICE_FOLDER_DEFAULT`]) and in `extra_folders` (relative to the working directory). The modules of
+/// policies that services name are loaded too; a relative path starts at the folder of the configuration file.
 #[must_use]
-pub fn load(path: &Path, extra_folders: &[PathBuf], parse: ParseUnit) -> Loaded {
+pub fn load(path: &Path, extra_folders: &[PathBuf], parse: ParseUnit, loader: &mut ModuleLoader) -> Loaded {
     let name = path.display().to_string();
     let failed = |message: String, help: &str| {
         let mut report = Report::default();
         report.add(Diagnostic::error(message).help(help));
-        Loaded { config: None, report }
+        Loaded { config: None, modules: Modules::new(), report }
     };
     let bytes = match read_limited(path, FILE_BYTES_MAX) {
         Ok(bytes) => bytes,
@@ -92,7 +96,7 @@ pub fn load(path: &Path, extra_folders: &[PathBuf], parse: ParseUnit) -> Loaded 
         }
     };
     let base = path.parent().unwrap_or(Path::new(""));
-    read_document(&Source::new(name, &text), |file, reader| {
+    read_document(&Source::new(name, &text), (base, loader), |file, reader| {
         let listed = file.folders.iter().map(|folder| (folder.span, base.join(&folder.value)));
         for (span, folder) in listed.clone() {
             if !folder.is_dir() {
@@ -112,28 +116,36 @@ pub fn load(path: &Path, extra_folders: &[PathBuf], parse: ParseUnit) -> Loaded 
 /// Reads the configuration that an earlier run, or the original Dynamite, left in etcd, with the same checks.
 ///
 /// `units` are the unit files from the `fleet_service_template` keys, by the name of the service, attached ones too.
+/// Modules are not in etcd: a relative path to one starts at `base`, the folder where the configuration file would be.
 #[must_use]
-pub fn from_stored(text: &str, units: &IndexMap<String, Vec<UnitOption>>) -> Loaded {
+pub fn from_stored(
+    text: &str,
+    units: &IndexMap<String, Vec<UnitOption>>,
+    base: &Path,
+    loader: &mut ModuleLoader,
+) -> Loaded {
     // JSON is YAML except for surrogate pairs, which Python writes; so is this, and its lines are short.
     let json =
         serde_json::from_str::<serde_json::Value>(text).and_then(|json| serde_json::to_string_pretty(&json));
     let text = json.as_deref().unwrap_or(text);
-    read_document(&Source::new(STORED_NAME.to_owned(), text), |_, _| Stored(units))
+    read_document(&Source::new(STORED_NAME.to_owned(), text), (base, loader), |_, _| Stored(units))
 }
 
 fn read_document<U: UnitSource>(
     source: &Source<'_>,
+    (base, loader): (&Path, &mut ModuleLoader),
     units: impl FnOnce(&file::File, &mut Reader<'_>) -> U,
 ) -> Loaded {
     let mut report = Report::default();
     let mut reader = Reader { source, report: &mut report };
-    let config = document(source, &mut reader).map(|node| {
+    let read = document(source, &mut reader).map(|node| {
         let file = reader.file(&node);
         let units = units(&file, &mut reader);
-        Checker { reader: &mut reader, units: &units }.config(file)
+        Checker { reader: &mut reader, units: &units, base, loader }.config(file)
     });
     report.sort(&source.name);
-    Loaded { config: config.filter(|_| report.errors() == 0), report }
+    let (config, modules) = read.filter(|_| report.errors() == 0).unzip();
+    Loaded { config, modules: modules.unwrap_or_default(), report }
 }
 
 /// The tree of a document that is at least a map.

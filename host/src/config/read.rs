@@ -22,7 +22,7 @@ pub(crate) struct Reader<'a> {
 
 /// The known keys of a map, each at most once.
 pub(crate) struct Fields<'n> {
-    entries: IndexMap<&'n str, &'n Node>,
+    entries: IndexMap<&'n str, (Span, &'n Node)>,
     /// Whether there was no map, or keys that are not known: what is missing may be there under a wrong name.
     pub(crate) is_doubtful: bool,
 }
@@ -30,7 +30,12 @@ pub(crate) struct Fields<'n> {
 impl<'n> Fields<'n> {
     /// The value of a key. A key without a value (`max_instance:`) counts as left out.
     pub(crate) fn get(&self, key: &str) -> Option<&'n Node> {
-        self.entries.get(key).copied().filter(|node| node.value != Value::Null)
+        self.entries.get(key).map(|(_, node)| *node).filter(|node| node.value != Value::Null)
+    }
+
+    /// Where a key stands that has a value.
+    pub(crate) fn key(&self, key: &str) -> Option<Span> {
+        self.get(key).and(self.entries.get(key)).map(|(span, _)| *span)
     }
 }
 
@@ -105,17 +110,28 @@ impl Reader<'_> {
 
     /// The entries of a map that has these keys and no others.
     pub(crate) fn fields<'n>(&mut self, node: &'n Node, what: &str, keys: &[&str]) -> Fields<'n> {
+        self.fields_among(node, what, keys, keys)
+    }
+
+    /// As [`Self::fields`], naming only the keys in `shown` to whoever wrote one that is not known.
+    pub(crate) fn fields_among<'n>(
+        &mut self,
+        node: &'n Node,
+        what: &str,
+        keys: &[&str],
+        shown: &[&str],
+    ) -> Fields<'n> {
         let mut entries = IndexMap::new();
         let mut is_doubtful = !matches!(node.value, Value::Map(_) | Value::Null);
         for (key, value) in self.entries(node, what) {
             if keys.contains(&key.value) {
-                entries.insert(key.value, value);
+                entries.insert(key.value, (key.span, value));
                 continue;
             }
             is_doubtful = true;
             let help = self
                 .did_you_mean(key.value, keys.iter().copied())
-                .unwrap_or_else(|| format!("known here: {}", one_of(keys.iter().copied())));
+                .unwrap_or_else(|| format!("known here: {}", one_of(shown.iter().copied())));
             let message = format!("unknown key `{}` in {what}", shortened(key.value));
             self.error(key.span, message, Some(help));
         }

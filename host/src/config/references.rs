@@ -1,11 +1,14 @@
 //! Names that stand for something else in the file: policies, attached services, dependencies.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+
+use indexmap::IndexMap;
 
 use super::Role;
 use super::check::{Checker, Entries, Entry};
-use super::file::Policy;
+use super::policy_file::{Kind, Policy};
 use super::read::{At, shortened};
+use crate::scaling::Operator;
 
 /// How many services of a cycle are named.
 const CYCLE_NAMES_MAX: usize = 20;
@@ -13,19 +16,13 @@ const CYCLE_NAMES_MAX: usize = 20;
 impl Checker<'_, '_> {
     /// Checks that every name stands for something that can be meant.
     pub(super) fn references(&mut self, entries: &Entries<'_>, policies: &[Policy]) {
-        let policies: Vec<&str> = policies.iter().map(|policy| policy.name.value.as_str()).collect();
-        let defined: HashSet<&str> = policies.iter().copied().collect();
+        let policies: IndexMap<&str, &Policy> =
+            policies.iter().map(|policy| (policy.name.value.as_str(), policy)).collect();
         for entry in entries.values() {
-            for reference in [&entry.file.scale_up, &entry.file.scale_down].into_iter().flatten() {
-                if !defined.contains(reference.value.as_str()) {
-                    let help = self.reader.did_you_mean(&reference.value, policies.iter().copied());
-                    let help = help.unwrap_or_else(|| "define it in the section `ScalingPolicy`".to_owned());
-                    let message =
-                        format!("the scaling policy `{}` is not defined", shortened(&reference.value));
-                    self.reader.error(reference.span, message, Some(help));
-                }
+            for (key, reference) in entry.file.policies() {
+                self.policy_reference(key, reference, &policies);
             }
-            self.one_policy_twice(entry);
+            self.one_policy_twice(entry, &policies);
             self.attached(entry, entries);
             self.dependencies(entry, entries);
         }
@@ -33,13 +30,47 @@ impl Checker<'_, '_> {
         self.cycles(entries);
     }
 
-    fn one_policy_twice(&mut self, entry: &Entry<'_>) {
-        if let (Some(up), Some(down)) = (&entry.file.scale_up, &entry.file.scale_down)
-            && up.value == down.value
+    fn policy_reference(&mut self, key: &str, name: &At<String>, policies: &IndexMap<&str, &Policy>) {
+        let shown = shortened(&name.value);
+        let Some(policy) = policies.get(name.value.as_str()) else {
+            let help = self.reader.did_you_mean(&name.value, policies.keys().copied());
+            let help = help.unwrap_or_else(|| "define it in the section `ScalingPolicy`".to_owned());
+            self.reader.error(name.span, format!("the scaling policy `{shown}` is not defined"), Some(help));
+            return;
+        };
+        if let (Kind::Threshold { operator, is_doubtful: false, .. }, "scaling_policy") = (&policy.kind, key)
         {
-            let message = format!("`{}` scales `{}` both up and down", shortened(&up.value), entry.name());
-            let help = "the two cancel out; define a policy for each direction".to_owned();
-            self.reader.warning(down.span, message, Some(help));
+            let message = format!("`{key}` takes policies with `module`, and `{shown}` has none");
+            let right = match operator.as_ref().map(|operator| operator.value) {
+                Some(Operator::Greater | Operator::GreaterOrEqual) => "`scale_up_policy`, most likely",
+                Some(Operator::Less | Operator::LessOrEqual) => "`scale_down_policy`, most likely",
+                None => "`scale_up_policy` or `scale_down_policy`",
+            };
+            let help = format!("a threshold policy goes one way: name it as {right}");
+            self.reader.error(name.span, message, Some(help));
+        }
+    }
+
+    fn one_policy_twice(&mut self, entry: &Entry<'_>, policies: &IndexMap<&str, &Policy>) {
+        let mut seen: HashMap<&str, &str> = HashMap::new();
+        for (key, name) in entry.file.policies() {
+            let Some(first) = seen.insert(&name.value, key) else { continue };
+            let shown = shortened(&name.value);
+            let policy = policies.get(name.value.as_str());
+            let is_threshold = policy.is_some_and(|policy| matches!(policy.kind, Kind::Threshold { .. }));
+            if is_threshold && key == "scale_down_policy" {
+                let message = format!("`{shown}` scales `{}` both up and down", entry.name());
+                let help = "the two cancel out; define a policy for each direction".to_owned();
+                self.reader.warning(name.span, message, Some(help));
+            } else if !is_threshold {
+                let message = format!("`{}` names the scaling policy `{shown}` twice", entry.name());
+                let help = if first == key {
+                    "name it once".to_owned()
+                } else {
+                    "name it once, as `scaling_policy` if it is to scale both ways".to_owned()
+                };
+                self.reader.error(name.span, message, Some(help));
+            }
         }
     }
 
@@ -135,14 +166,10 @@ impl Checker<'_, '_> {
                 let help = "attach them to the parent".to_owned();
                 self.reader.error(first.span, message, Some(help));
             }
-            for (key, policy) in
-                [("scale_up_policy", &entry.file.scale_up), ("scale_down_policy", &entry.file.scale_down)]
-            {
-                if let Some(policy) = policy {
-                    let message = format!("an attached service cannot have a `{key}`");
-                    let help = "it is scaled with its parent; give the policy to the parent".to_owned();
-                    self.reader.error(policy.span, message, Some(help));
-                }
+            for (key, policy) in entry.file.policies() {
+                let message = format!("an attached service cannot have a `{key}`");
+                let help = "it is scaled with its parent; give the policy to the parent".to_owned();
+                self.reader.error(policy.span, message, Some(help));
             }
         }
     }

@@ -3,7 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::words::{CLEANUPS, OPERATORS, UNITS};
+use super::policy_schema;
+use super::words::CLEANUPS;
 use super::{ETCD_ENDPOINT_DEFAULT, FLEET_SOCKET_DEFAULT, SERVICE_FOLDER_DEFAULT};
 
 /// The JSON Schema (2020-12) of the configuration, with and without the top-level key `Dynamite`.
@@ -20,7 +21,14 @@ pub fn schema() -> Value {
         "$defs": {
             "sections": sections(),
             "service": service(),
-            "policy": policy(),
+            "policy": {
+                "description": "What changes the number of instances by metrics: a threshold, or a module.",
+                "anyOf": [{ "$ref": "#/$defs/thresholdPolicy" }, { "$ref": "#/$defs/wasmPolicy" }],
+            },
+            "thresholdPolicy": policy_schema::threshold(),
+            "wasmPolicy": policy_schema::wasm(),
+            "window": policy_schema::window(),
+            "limits": policy_schema::limits(),
             "names": {
                 "description": "A list of names, or a single one.",
                 "anyOf": [
@@ -32,6 +40,17 @@ pub fn schema() -> Value {
             "policyReference": object_or_null(
                 "A scaling policy, by its name.",
                 json!({ "ScalingPolicy": text("The key of the policy in the section `ScalingPolicy`.") }),
+                &["ScalingPolicy"],
+            ),
+            "policyReferences": object_or_null(
+                "Scaling policies with `module`, by their names.",
+                json!({ "ScalingPolicy": described(
+                    json!({ "anyOf": [
+                        { "type": "string", "minLength": 1 },
+                        { "type": "array", "items": { "type": "string", "minLength": 1 } },
+                    ] }),
+                    "The keys of policies in the section `ScalingPolicy`, or a single one.",
+                ) }),
                 &["ScalingPolicy"],
             ),
         },
@@ -111,47 +130,13 @@ fn service() -> Value {
             "service_dependency": reference("#/$defs/names", "Services that are started first."),
             "scale_up_policy": reference("#/$defs/policyReference", "The policy that adds instances."),
             "scale_down_policy": reference("#/$defs/policyReference", "The policy that removes instances."),
+            "scaling_policy": reference("#/$defs/policyReferences", "The policies with `module` that do both."),
         }),
         &["name_of_unit_file"],
     )
 }
 
-fn policy() -> Value {
-    let unit = |key: &str| {
-        let words = UNITS.right.iter().map(|(word, _)| *word);
-        with_default(words_of(&format!("The unit of `{key}`."), words), "second".into())
-    };
-    object(
-        "A rule that adds or removes one instance when a metric is beyond a threshold for a period.",
-        json!({
-            "service_type": text("The `type` of the service whose metrics are read."),
-            "metric": text("The metric's key in etcd; `key.field` reads a field of a JSON value."),
-            "metric_aggregated": with_default(
-                optional(json!({ "type": "boolean", "description": "Whether there is one series for the whole type, not one an instance." })),
-                false.into(),
-            ),
-            "comparative_operator": words_required(
-                "How a sample is compared with the threshold: less than, greater than, less or equal, greater or equal.",
-                OPERATORS.right.iter().map(|(word, _)| *word),
-            ),
-            "threshold": { "type": "number", "description": "What samples are compared with, in the metric's own unit." },
-            "threshold_unit": optional(text("The metric's unit, such as `percent`; for people only.")),
-            "period": with_default(
-                optional(count("How long every sample must be beyond the threshold, in `period_unit`; at most 366 days.", 0)),
-                0.into(),
-            ),
-            "period_unit": unit("period"),
-            "cooldown_period": with_default(
-                optional(count("How long the policy rests after it fired, in `cooldown_period_unit`; at most 366 days.", 0)),
-                0.into(),
-            ),
-            "cooldown_period_unit": unit("cooldown_period"),
-        }),
-        &["service_type", "metric", "comparative_operator", "threshold"],
-    )
-}
-
-fn object(description: &str, properties: impl Into<Value>, required: &[&str]) -> Value {
+pub(super) fn object(description: &str, properties: impl Into<Value>, required: &[&str]) -> Value {
     json!({
         "description": description,
         "type": "object",
@@ -165,11 +150,11 @@ fn object_or_null(description: &str, properties: impl Into<Value>, required: &[&
     optional(object(description, properties, required))
 }
 
-fn text(description: &str) -> Value {
+pub(super) fn text(description: &str) -> Value {
     json!({ "type": "string", "minLength": 1, "description": description })
 }
 
-fn count(description: &str, minimum: u32) -> Value {
+pub(super) fn count(description: &str, minimum: u32) -> Value {
     json!({ "type": "integer", "minimum": minimum, "maximum": u32::MAX, "description": description })
 }
 
@@ -178,25 +163,25 @@ fn port(description: &str) -> Value {
 }
 
 /// One of the words, or nothing.
-fn words_of<'a>(description: &str, words: impl Iterator<Item = &'a str>) -> Value {
+pub(super) fn words_of<'a>(description: &str, words: impl Iterator<Item = &'a str>) -> Value {
     let all: Vec<Value> = words.map(Value::from).chain([Value::Null]).collect();
     json!({ "enum": all, "description": description })
 }
 
-fn words_required<'a>(description: &str, words: impl Iterator<Item = &'a str>) -> Value {
+pub(super) fn words_required<'a>(description: &str, words: impl Iterator<Item = &'a str>) -> Value {
     json!({ "enum": words.collect::<Vec<_>>(), "description": description })
 }
 
-fn with_default(schema: Value, default: Value) -> Value {
+pub(super) fn with_default(schema: Value, default: Value) -> Value {
     with(schema, "default", default)
 }
 
-fn described(schema: Value, description: &str) -> Value {
+pub(super) fn described(schema: Value, description: &str) -> Value {
     with(schema, "description", description.into())
 }
 
 /// Allows a key without a value, which counts as left out.
-fn optional(schema: Value) -> Value {
+pub(super) fn optional(schema: Value) -> Value {
     let kind = json!([schema["type"], "null"]);
     with(schema, "type", kind)
 }

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use indexmap::IndexMap;
 
-use super::{Loaded, UnitFileProblem, load};
+use super::{Loaded, ModuleLoader, UnitFileProblem, from_stored, load};
 use crate::fleet::UnitOption;
 
 mod hostile;
 mod messages;
+mod modules;
 mod schema;
 mod stored;
 mod valid;
@@ -72,7 +73,11 @@ impl Files {
     }
 
     fn load(&self) -> Loaded {
-        load(&self.path().join("config.yaml"), &[self.path().join("units")], parse)
+        self.load_with(&mut ModuleLoader::default())
+    }
+
+    fn load_with(&self, loader: &mut ModuleLoader) -> Loaded {
+        load(&self.path().join("config.yaml"), &[self.path().join("units")], parse, loader)
     }
 
     /// The report, with names that do not change from run to run.
@@ -90,6 +95,11 @@ fn good(text: &str) -> super::Config {
     let loaded = files.load();
     let report = loaded.report.to_string();
     loaded.config.unwrap_or_else(|| panic!("{report}"))
+}
+
+/// What becomes of a configuration in etcd, with unit files for services of these names.
+fn restored(text: &str, names: &[&str]) -> Loaded {
+    from_stored(text, &units_of(names), Path::new("/etc/dynamite"), &mut ModuleLoader::default())
 }
 
 /// Stored unit files for services of these names.

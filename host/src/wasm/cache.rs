@@ -15,6 +15,24 @@ use wasmtime::component::Component;
 /// The most compiled modules that are kept; the oldest go first. Large ones have some 50 MB.
 const FILES_MAX: usize = 64;
 
+/// The folder for compiled modules of the user that runs this, whether it is there or not; none if the user has none.
+#[must_use]
+pub fn cache_folder_default() -> Option<PathBuf> {
+    let is_root = fs::metadata("/proc/self").is_ok_and(|about| about.uid() == 0);
+    let folder = |name| std::env::var_os(name).map(PathBuf::from);
+    folder_for(is_root, folder("XDG_CACHE_HOME"), folder("HOME"))
+}
+
+fn folder_for(is_root: bool, cache_home: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> {
+    if is_root {
+        return Some(PathBuf::from("/var/cache/dynamite"));
+    }
+    // A relative one is no cache home, says the XDG Base Directory Specification.
+    let cache_home = cache_home.filter(|folder| folder.is_absolute());
+    let home = home.filter(|folder| folder.is_absolute()).map(|folder| folder.join(".cache"));
+    Some(cache_home.or(home)?.join("dynamite"))
+}
+
 /// A folder with compiled modules.
 #[derive(Debug)]
 pub(super) struct Cache {
@@ -78,5 +96,25 @@ impl Cache {
         files.sort_unstable();
         let old = files.len().saturating_sub(FILES_MAX);
         files.into_iter().take(old).try_for_each(|(_, path)| fs::remove_file(path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_has_a_folder_of_their_own() {
+        for (is_root, cache_home, home, folder) in [
+            (true, Some("/x"), Some("/root"), Some("/var/cache/dynamite")),
+            (false, Some("/x"), Some("/home/a"), Some("/x/dynamite")),
+            (false, Some("x"), Some("/home/a"), Some("/home/a/.cache/dynamite")),
+            (false, None, Some("/home/a"), Some("/home/a/.cache/dynamite")),
+            (false, None, Some(""), None),
+            (false, None, None, None),
+        ] {
+            let found = folder_for(is_root, cache_home.map(Into::into), home.map(Into::into));
+            assert_eq!(found, folder.map(Into::into));
+        }
     }
 }

@@ -113,7 +113,8 @@ impl Module {
 /// Waits for a call, and no longer than it may take: a module that waits for something uses neither fuel nor epochs.
 fn waited<T>(limit: Duration, call: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(tokio::time::timeout(limit, call)) {
+    // A time-out can only be made where there is a runtime.
+    match runtime.block_on(async { tokio::time::timeout(limit, call).await }) {
         Ok(result) => result,
         Err(_) => Err(Trap::Interrupt.into()),
     }

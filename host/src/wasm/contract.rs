@@ -42,12 +42,28 @@ pub(super) fn component(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
     if !bytes.starts_with(MODULE) {
         return Err(LoadError::NotWasm);
     }
+    if is_cut(&bytes[MODULE.len()..]) {
+        return Err(LoadError::Damaged("it ends in the middle".to_owned()));
+    }
     if !bytes.windows(INTERFACE_SECTION.len()).any(|window| window == INTERFACE_SECTION) {
         return Err(LoadError::NoInterface);
     }
     let encoded =
         ComponentEncoder::default().validate(true).module(bytes).and_then(|mut encoder| encoder.encode());
     encoded.map_err(|error| LoadError::Damaged(format!("{error:#}")))
+}
+
+/// Whether these bytes end within a section: one byte that says which it is, its length in LEB128, and so many bytes.
+fn is_cut(mut sections: &[u8]) -> bool {
+    while let Some((_, rest)) = sections.split_first() {
+        let Some(last) = rest.iter().take(5).position(|byte| byte & 0x80 == 0) else { return true };
+        let low_bits = |length: u64, byte: &u8| length << 7 | u64::from(byte & 0x7f);
+        let length = rest[..=last].iter().rev().fold(0, low_bits);
+        let after = usize::try_from(length).ok().and_then(|length| rest.get(last + 1 + length..));
+        let Some(after) = after else { return true };
+        sections = after;
+    }
+    false
 }
 
 /// What a component imports and exports.

@@ -88,6 +88,10 @@ impl Host {
     /// What is wrong with the file.
     pub fn load_file(&self, path: &Path, limits: &Limits, sha256: Option<&str>) -> Result<Module, LoadError> {
         let about = path.metadata().map_err(LoadError::Unreadable)?;
+        if !about.is_file() {
+            // A device or a pipe may have no end.
+            return Err(LoadError::Unreadable(std::io::Error::other("it is no file")));
+        }
         if about.len() > MODULE_BYTES_MAX {
             return Err(LoadError::TooLarge);
         }

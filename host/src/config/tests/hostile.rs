@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{EXAMPLE, Files, parse, units_of};
-use crate::config::{from_stored, load};
+use super::{EXAMPLE, Files, parse, restored};
+use crate::config::{ModuleLoader, load};
 
 /// How long any text may take, on a machine that is busy with other tests and without optimisation.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -62,7 +62,7 @@ fn a_report_has_an_end() {
 #[test]
 fn a_device_and_a_folder_are_no_configuration() {
     for path in ["/dev/zero", "/dev/null", "/"] {
-        assert!(load(path.as_ref(), &[], parse).config.is_none(), "{path}");
+        assert!(load(path.as_ref(), &[], parse, &mut ModuleLoader::default()).config.is_none(), "{path}");
     }
 }
 
@@ -135,9 +135,9 @@ proptest! {
 
     #[test]
     fn stored_garbage_is_reported(text in "\\PC{0,200}", damage in proptest::collection::vec(mutation(), 1..4)) {
-        prop_assert!(from_stored(&text, &units_of(&[])).config.is_none());
+        prop_assert!(restored(&text, &[]).config.is_none());
         let original = mutated(include_str!("cases/original.json"), &damage);
-        let loaded = from_stored(&original, &units_of(&["apache"]));
+        let loaded = restored(&original, &["apache"]);
         prop_assert!(loaded.report.errors() > 0);
     }
 }

@@ -2,13 +2,20 @@
 
 use std::fmt::Write as _;
 
-use super::Files;
+use std::path::Path;
+
+use super::{Files, ModuleLoader};
 
 /// Each case, a blank line apart, with its report. Cases start with a comment that says what is wrong.
 fn reports(cases: &str) -> String {
+    reports_of(cases, |case| Files::new(case))
+}
+
+/// The same with other files beside the configuration.
+pub(super) fn reports_of(cases: &str, files: fn(&str) -> Files) -> String {
     let mut shown = String::new();
     for case in cases.trim().split("\n\n") {
-        let report = Files::new(case).report();
+        let report = files(case).report();
         assert!(!report.is_empty(), "nothing was found wrong with\n{case}");
         let title = case.lines().next().expect("a comment");
         writeln!(shown, "{title}\n\n{report}").expect("a string takes everything");
@@ -46,14 +53,16 @@ fn unit_files_are_looked_for_everywhere() {
     files.write("units/bad.service", "Unit.A=b\nnonsense\n\tmore nonsense\n");
     files.write("units/dir.service/x", "");
     let extra = ["units", "more", "more/../more"].map(|name| files.path().join(name));
-    let loaded = super::load(&files.path().join("config.yaml"), &extra, super::parse);
+    let loaded =
+        super::load(&files.path().join("config.yaml"), &extra, super::parse, &mut ModuleLoader::default());
     let report = loaded.report.to_string().replace(&format!("{}/", files.path().display()), "");
     insta::assert_snapshot!(report);
 }
 
 #[test]
 fn a_file_that_cannot_be_read_is_named() {
-    let loaded = super::load(std::path::Path::new("/nowhere/config.yaml"), &[], super::parse);
+    let loaded =
+        super::load(Path::new("/nowhere/config.yaml"), &[], super::parse, &mut ModuleLoader::default());
     insta::assert_snapshot!(loaded.report);
 }
 

@@ -5,64 +5,13 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{EXAMPLE, good};
-use crate::config::{file, schema};
-
-/// Whether `value` satisfies `schema`: as much of JSON Schema as the schema uses, and a panic for anything else.
-fn is_valid(root: &Value, schema: &Value, value: &Value) -> bool {
-    let is_of = |kind: &Value| match kind.as_str().expect("a type") {
-        "object" => value.is_object(),
-        "array" => value.is_array(),
-        "string" => value.is_string(),
-        "boolean" => value.is_boolean(),
-        "number" => value.is_number(),
-        "integer" => value.is_u64() || value.is_i64(),
-        "null" => value.is_null(),
-        other => panic!("unknown type {other}"),
-    };
-    schema.as_object().expect("a schema").iter().all(|(keyword, wanted)| match keyword.as_str() {
-        "$schema" | "$defs" | "title" | "description" | "default" => true,
-        "$ref" => {
-            let path = wanted.as_str().and_then(|path| path.strip_prefix('#')).expect("a local reference");
-            is_valid(root, root.pointer(path).expect("a definition"), value)
-        }
-        "anyOf" => wanted.as_array().expect("a list").iter().any(|schema| is_valid(root, schema, value)),
-        "type" => match wanted {
-            Value::Array(kinds) => kinds.iter().any(is_of),
-            kind => is_of(kind),
-        },
-        "enum" => wanted.as_array().expect("a list").contains(value),
-        "minLength" => value.as_str().is_none_or(|text| !text.is_empty()),
-        "minimum" => value.as_f64().is_none_or(|number| number >= wanted.as_f64().expect("a number")),
-        "maximum" => value.as_f64().is_none_or(|number| number <= wanted.as_f64().expect("a number")),
-        "items" => value.as_array().is_none_or(|items| items.iter().all(|item| is_valid(root, wanted, item))),
-        "required" => value.as_object().is_none_or(|object| {
-            wanted
-                .as_array()
-                .expect("a list")
-                .iter()
-                .all(|key| object.contains_key(key.as_str().expect("a key")))
-        }),
-        "properties" => value.as_object().is_none_or(|object| {
-            object
-                .iter()
-                .all(|(key, value)| wanted.get(key).is_none_or(|schema| is_valid(root, schema, value)))
-        }),
-        "additionalProperties" => value.as_object().is_none_or(|object| {
-            let known = schema.get("properties");
-            object.iter().filter(|(key, _)| known.is_none_or(|known| known.get(key).is_none())).all(
-                |(_, value)| match wanted {
-                    Value::Bool(allowed) => *allowed,
-                    wanted => is_valid(root, wanted, value),
-                },
-            )
-        }),
-        other => panic!("unknown keyword {other}"),
-    })
-}
+use crate::config::{file, policy_file, schema};
 
 fn accepts(value: &Value) -> bool {
-    let schema = schema();
-    is_valid(&schema, &schema, value)
+    let (mut compiler, mut schemas) = (boon::Compiler::new(), boon::Schemas::new());
+    compiler.add_resource("http://test.invalid/schema", schema()).expect("a schema");
+    let index = compiler.compile("http://test.invalid/schema", &mut schemas).expect("a schema");
+    schemas.validate(value, index).is_ok()
 }
 
 #[test]
@@ -93,7 +42,44 @@ fn what_the_reader_refuses_is_not_valid() {
         service("max_instance", json!(0)),
         service("attached_service", json!([5])),
         service("scale_up_policy", json!("up")),
+        service("scaling_policy", json!(["p"])),
         service("name_of_unit_file", json!("")),
+    ] {
+        assert!(!accepts(&broken), "{broken}");
+    }
+}
+
+#[test]
+fn policies_with_modules_are_described() {
+    let with = |policy: Value| json!({ "Service": { "a": { "name_of_unit_file": "web@" } }, "ScalingPolicy": { "p": policy } });
+    let policy = |key: &str, value: Value| {
+        let mut policy = json!({ "module": "a.wasm" });
+        policy[key] = value;
+        with(policy)
+    };
+    let window = json!({ "service_type": "web", "metric": "cpu", "period": 5, "period_unit": "minute" });
+    for right in [
+        with(json!({ "module": "a.wasm" })),
+        policy("sha256", json!("0".repeat(64))),
+        policy("metrics", json!([window])),
+        policy("config", json!({ "anything": [1, null] })),
+        policy("limits", json!({ "memory": "64 MiB", "time": "2s", "fuel": 1 })),
+        policy("limits", json!({ "memory": 65536, "time": null })),
+        policy("cooldown_period", json!(5)),
+    ] {
+        assert!(accepts(&right), "{right}");
+    }
+    for broken in [
+        with(json!({ "config": {} })),
+        policy("module", json!("")),
+        policy("sha256", json!("0f")),
+        policy("metrics", json!({ "metric": "cpu" })),
+        policy("metrics", json!([{ "metric": "cpu" }])),
+        policy("interval", json!(0)),
+        policy("config", json!([])),
+        policy("limits", json!({ "memory": "64MB" })),
+        policy("limits", json!({ "time": 5 })),
+        policy("threshold", json!(5)),
     ] {
         assert!(!accepts(&broken), "{broken}");
     }
@@ -110,7 +96,14 @@ fn every_key_of_the_reader_is_in_the_schema_and_none_besides() {
         ("/$defs/sections/properties/ETCD", file::ETCD),
         ("/$defs/service", file::SERVICE),
         ("/$defs/policyReference", file::POLICY_REFERENCE),
-        ("/$defs/policy", file::POLICY),
+        ("/$defs/policyReferences", file::POLICY_REFERENCE),
+        (
+            "/$defs/thresholdPolicy",
+            &[policy_file::WINDOW, policy_file::THRESHOLD, policy_file::COMMON].concat(),
+        ),
+        ("/$defs/wasmPolicy", &[policy_file::WINDOW, policy_file::WASM, policy_file::COMMON].concat()),
+        ("/$defs/window", policy_file::WINDOW),
+        ("/$defs/limits", policy_file::LIMITS),
     ] {
         let properties =
             schema.pointer(pointer).expect(pointer)["properties"].as_object().expect("properties");

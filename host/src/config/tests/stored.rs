@@ -1,14 +1,13 @@
 //! Starting from what is in etcd.
 
-use super::{EXAMPLE, good, units_of};
-use crate::config::from_stored;
+use super::{EXAMPLE, good, restored};
 
 const ORIGINAL: &str = include_str!("cases/original.json");
 const APACHE: &[&str] = &["apache", "apache_discovery", "apache_logging"];
 
 #[test]
 fn what_the_original_stored_is_accepted() {
-    let loaded = from_stored(ORIGINAL, &units_of(APACHE));
+    let loaded = restored(ORIGINAL, APACHE);
     assert_eq!(loaded.report.to_string(), "");
     let config = loaded.config.expect("a configuration");
     assert_eq!(config.services["apache"].bounds.max, Some(5));
@@ -20,8 +19,7 @@ fn what_the_original_stored_is_accepted() {
 #[test]
 fn what_is_stored_reads_back_as_the_same() {
     let config = good(EXAMPLE);
-    let stored =
-        from_stored(&config.document.to_string(), &units_of(APACHE)).config.expect("a configuration");
+    let stored = restored(&config.document.to_string(), APACHE).config.expect("a configuration");
     assert_eq!(format!("{:?}", stored.policies), format!("{:?}", config.policies));
     assert_eq!(stored.document, config.document);
     for (name, service) in &config.services {
@@ -34,16 +32,16 @@ fn what_is_stored_reads_back_as_the_same() {
 #[test]
 fn a_name_in_surrogate_pairs_is_read() {
     let text = r#"{"Service": {"\ud83d\ude80": {"name_of_unit_file": "web@"}}}"#;
-    let loaded = from_stored(text, &units_of(&["🚀"]));
+    let loaded = restored(text, &["🚀"]);
     assert!(loaded.config.is_some(), "{}", loaded.report);
 }
 
 #[test]
 fn a_service_without_its_unit_file_is_named() {
-    insta::assert_snapshot!(from_stored(ORIGINAL, &units_of(&APACHE[1..])).report);
+    insta::assert_snapshot!(restored(ORIGINAL, &APACHE[1..]).report);
 }
 
 #[test]
 fn what_is_no_configuration_is_refused() {
-    insta::assert_snapshot!(from_stored("{\"Dynamite\": {\"Service\": [1, 2]", &units_of(&[])).report);
+    insta::assert_snapshot!(restored("{\"Dynamite\": {\"Service\": [1, 2]", &[]).report);
 }
