@@ -16,11 +16,14 @@ mod inspect;
 mod new;
 mod report;
 mod test;
+#[cfg(test)]
+mod tests;
 
-/// Carries out a command, and writes what it has to say. Returns what the process exits with.
+/// Carries out a command, and writes what it has to say; what keeps it from that goes to standard error. Returns what the
+/// process exits with.
 ///
 /// # Errors
-/// That it could not be carried out: a file that is missing or wrong.
+/// That nothing can be written.
 pub fn run(command: &PolicyCommand, out: &mut dyn Write) -> anyhow::Result<u8> {
     let result = match command {
         PolicyCommand::New(args) => new::run(args, out),
@@ -32,7 +35,11 @@ pub fn run(command: &PolicyCommand, out: &mut dyn Write) -> anyhow::Result<u8> {
     match result {
         // Whoever read the output has seen enough: `dynamite policy test ... | head`.
         Err(error) if is_broken_pipe(&error) => Ok(crate::cli::EXIT_OK),
-        result => result,
+        Err(error) => {
+            writeln!(io::stderr(), "error: {error:#}")?;
+            Ok(crate::cli::EXIT_FAILURE)
+        }
+        Ok(code) => Ok(code),
     }
 }
 

@@ -8,7 +8,7 @@ use super::expect::{Answered, Mismatch, said};
 use super::file::Case;
 use super::steps::Step;
 use super::world::World;
-use crate::scaling::{Observation, Proposal};
+use crate::scaling::{Observation, Proposal, SeenService};
 use crate::wasm::{Level, Log};
 
 /// How many failed decisions of a case are reported; with the cause the rest goes away too.
@@ -158,13 +158,26 @@ pub(crate) fn log_lines(log: &Log) -> Vec<String> {
     lines.chain(more).collect()
 }
 
+/// A value with as many digits as people read.
+fn short(value: f64) -> f64 {
+    const SCALE: f64 = 1_000.0;
+    if value.abs() < 1e9 { (value * SCALE).round() / SCALE } else { value }
+}
+
+/// How many instances there may be.
+pub(crate) fn bounds(service: &SeenService) -> String {
+    match service.max {
+        Some(max) => format!("{} to {max} allowed", service.min),
+        None => format!("{} or more allowed", service.min),
+    }
+}
+
 /// What a policy saw, in a few lines.
 pub(crate) fn summary(seen: &Observation) -> Vec<String> {
     const SERIES_MAX: usize = 6;
     let service = &seen.service;
-    let max = service.max.map_or("no limit".to_owned(), |max| max.to_string());
-    let mut lines =
-        vec![format!("{} with {} instances, {} to {max}", service.name, service.count(), service.min)];
+    let (count, instances) = (service.count(), if service.count() == 1 { "instance" } else { "instances" });
+    let mut lines = vec![format!("{}: {count} {instances}, {}", service.name, bounds(service))];
     for window in &seen.windows {
         let metric = &window.metric;
         if window.series.is_empty() {
@@ -184,7 +197,8 @@ pub(crate) fn summary(seen: &Observation) -> Vec<String> {
                 values.iter().copied().fold(f64::INFINITY, f64::min),
                 values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
             );
-            let newest = values.last().copied().unwrap_or(f64::NAN);
+            let (low, high) = (short(low), short(high));
+            let newest = short(values.last().copied().unwrap_or(f64::NAN));
             lines.push(match values.len() {
                 0 => format!("{metric}{of}: no samples"),
                 1 => format!("{metric}{of}: 1 sample, {newest}"),

@@ -162,5 +162,6 @@ pub enum ReportFormat {
     /// A JSON object.
     Json,
     /// `JUnit` XML, which build servers read.
+    #[value(help = "JUnit XML, which build servers read")]
     Junit,
 }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use crate::cases::amount::written;
 use crate::cases::expect::said;
-use crate::cases::file::{Case, Kind, read};
-use crate::cases::play::{first_look, log_lines, summary};
+use crate::cases::file::{Kind, read};
+use crate::cases::play::{bounds, first_look, log_lines, summary};
 use crate::cli::{DecideArgs, EXIT_FAILURE, EXIT_OK, Format};
 use crate::scaling::{Observation, Verdict};
 use crate::wasm::Run;
@@ -56,12 +56,12 @@ pub(super) fn run(args: &DecideArgs, out: &mut dyn Write) -> anyhow::Result<u8> 
     }
     match args.format {
         Format::Json => writeln!(out, "{:#}", as_json(&decided))?,
-        Format::Human => human(&case, &decided, out)?,
+        Format::Human => human(&decided, out)?,
     }
     Ok(if decided.run.result.is_ok() { EXIT_OK } else { EXIT_FAILURE })
 }
 
-fn human(case: &Case, decided: &Decided, out: &mut dyn Write) -> io::Result<()> {
+fn human(decided: &Decided, out: &mut dyn Write) -> io::Result<()> {
     let Decided { seen, run, wanted, took } = decided;
     let mut row = |key: &str, value: &str| writeln!(out, "{key:<10}{value}");
     match &run.result {
@@ -69,9 +69,8 @@ fn human(case: &Case, decided: &Decided, out: &mut dyn Write) -> io::Result<()> 
             row("decision", &said(&verdict.proposal))?;
             row("reason", &verdict.reason)?;
             if let Some(wanted) = wanted {
-                let max = case.service.bounds().max.map_or("no limit".to_owned(), |max| max.to_string());
-                let bounds = format!("{} to {max}", case.service.bounds().min);
-                row("instances", &format!("{} now, {wanted} wanted, {bounds}", seen.service.count()))?;
+                let (count, bounds) = (seen.service.count(), bounds(&seen.service));
+                row("instances", &format!("{count} now, {wanted} wanted, {bounds}"))?;
             }
             if let Some(at) = verdict.wake_at {
                 row("wakes in", &written(at.duration_since(seen.now).max(SignedDuration::ZERO)))?;

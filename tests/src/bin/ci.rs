@@ -13,7 +13,7 @@ struct Step {
     commands: &'static [&'static [&'static str]],
 }
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     Step { name: "format", commands: &[&["cargo", "fmt", "--all", "--check"]] },
     Step {
         name: "lint",
@@ -22,6 +22,32 @@ const STEPS: [Step; 5] = [
     Step { name: "docs", commands: &[&["cargo", "doc", "--workspace", "--no-deps", "--quiet"]] },
     Step { name: "build", commands: &[&["cargo", "build", "--workspace", "--quiet"]] },
     Step { name: "test", commands: &[&["cargo", "test", "--workspace", "--no-fail-fast"]] },
+    Step { name: "policies", commands: &[BUILD_POLICIES, TEST_THRESHOLD] },
+];
+
+/// The module that answers as the built-in policy does.
+const BUILD_POLICIES: &[&str] = &[
+    "cargo",
+    "build",
+    "--quiet",
+    "--profile",
+    "policy",
+    "--target",
+    "wasm32-unknown-unknown",
+    "-p",
+    "threshold",
+];
+const TEST_THRESHOLD: &[&str] = &[
+    "cargo",
+    "run",
+    "--quiet",
+    "-p",
+    "dynamite",
+    "--",
+    "policy",
+    "test",
+    "target/wasm32-unknown-unknown/policy/threshold.wasm",
+    "policies/threshold/cases/conformance.yaml",
 ];
 
 fn main() -> ExitCode {
