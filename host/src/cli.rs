@@ -12,6 +12,11 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 use crate::config::{ETCD_ENDPOINT_DEFAULT, FleetEndpoint, etcd_url};
 use crate::wasm;
 
+pub use policy::{
+    BenchArgs, BuiltinPolicy, DecideArgs, Format, InspectArgs, NewArgs, PolicyCommand, ReportFormat, Size,
+    TestArgs,
+};
+
 /// All went well.
 pub const EXIT_OK: u8 = 0;
 /// `check` found errors, or `run` ended with one.
@@ -45,6 +50,9 @@ pub enum Command {
     Check(CheckArgs),
     /// Print the JSON Schema of the configuration
     Schema,
+    /// Write, inspect, test and measure scaling policies in WebAssembly
+    #[command(subcommand)]
+    Policy(Box<PolicyCommand>),
 }
 
 impl Cli {
@@ -265,5 +273,6 @@ pub enum LogLevel {
     Trace,
 }
 
+mod policy;
 #[cfg(test)]
 mod tests;

@@ -25,17 +25,17 @@ mod policies;
 mod policy_file;
 mod policy_schema;
 mod quantities;
-mod read;
+pub(crate) mod read;
 mod references;
-mod report;
+pub(crate) mod report;
 mod schema;
-mod suggest;
+pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
-mod tree;
+pub(crate) mod tree;
 mod units;
 mod violations;
-mod words;
+pub(crate) mod words;
 
 pub use endpoint::{ETCD_ENDPOINT_DEFAULT, EndpointError, FLEET_SOCKET_DEFAULT, etcd_url};
 pub use load::{Loaded, SERVICE_FOLDER_DEFAULT, from_stored, load};

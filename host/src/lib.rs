@@ -16,6 +16,8 @@
 //! - [`record`] is what is kept in etcd, in the original Dynamite's layout where it had one.
 //! - [`store`] and [`fleet`] are the two borders: narrow traits, with the clients below them.
 //! - [`config`] reads and checks the YAML; beyond it a configuration is valid.
+//! - [`wasm`] loads policies from modules and runs them within limits.
+//! - `cases` puts policies to cases in YAML files; [`policy_cli`] is the command `dynamite policy` around it.
 //! - [`embedded`] serves fleet's API without a fleet, for tests and benchmarks.
 //!
 //! # Invariants
@@ -28,6 +30,7 @@
 //! - Everything has a limit, named in a constant that says why.
 //! - The cost of a sample does not grow with the number of services, policies or series.
 
+mod cases;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -40,6 +43,7 @@ pub mod fleet;
 pub mod lead;
 pub mod metrics;
 pub mod modules;
+pub mod policy_cli;
 pub mod record;
 pub mod scaling;
 pub mod store;

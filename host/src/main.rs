@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use dynamite::cli::{CheckArgs, Cli, Command, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, RunArgs};
-use dynamite::{config, daemon, telemetry};
+use dynamite::{config, daemon, policy_cli, telemetry};
 
 fn main() -> anyhow::Result<ExitCode> {
     let code = match Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit()).command {
@@ -14,6 +14,7 @@ fn main() -> anyhow::Result<ExitCode> {
             writeln!(io::stdout(), "{:#}", config::schema())?;
             EXIT_OK
         }
+        Command::Policy(command) => policy_cli::run(&command, &mut io::stdout().lock())?,
     };
     Ok(code.into())
 }

@@ -109,3 +109,25 @@ fn help_does_not_show_secrets() {
     assert_eq!(code, Some(0));
     assert!(out.contains("DYNAMITE_ETCD_PASSWORD") && !out.contains("hunter2"), "{out}");
 }
+
+#[test]
+fn the_built_in_policy_passes_the_table_of_its_twin() {
+    let table = "policies/threshold/cases/conformance.yaml";
+    let (code, out, err) = dynamite(&["policy", "test", "--builtin", "threshold", table], &[]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("test result: ok. 36 passed; 0 failed"), "{out}");
+}
+
+#[test]
+fn a_new_policy_is_written_once_and_its_cases_are_described() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("keep").display().to_string();
+    let args = ["policy", "new", "keep", "--path", &path];
+    assert_eq!(dynamite(&args, &[]).0, Some(0));
+    assert!(folder.path().join("keep/src/lib.rs").is_file());
+    let (code, _, err) = dynamite(&args, &[("RUST_BACKTRACE", "1")]);
+    assert_eq!(code, Some(1));
+    assert_eq!(err, format!("error: `{path}` cannot be written: there is something in it already\n"));
+    let (_, help, _) = dynamite(&["policy", "test", "--help"], &[]);
+    assert!(help.contains("CASE FILES") && help.contains("closed_loop: true"), "{help}");
+}

@@ -17,7 +17,7 @@ pub(super) const MEMORY_BYTES_MIN: u64 = 64 << 10;
 
 impl Reader<'_> {
     /// `memory`, in bytes.
-    pub(super) fn memory(&mut self, limits: &Fields<'_>) -> Option<At<usize>> {
+    pub(crate) fn memory(&mut self, limits: &Fields<'_>) -> Option<At<usize>> {
         let node = limits.get("memory")?;
         let bytes = match &node.value {
             Value::Int(bytes) => u64::try_from(*bytes).ok(),
@@ -40,7 +40,7 @@ impl Reader<'_> {
     }
 
     /// `time`.
-    pub(super) fn time(&mut self, limits: &Fields<'_>) -> Option<At<Duration>> {
+    pub(crate) fn time(&mut self, limits: &Fields<'_>) -> Option<At<Duration>> {
         let node = limits.get("time")?;
         let time_ms = match &node.value {
             Value::Text(text) => quantity(text, TIME_UNITS),
@@ -64,7 +64,7 @@ impl Reader<'_> {
     }
 
     /// `fuel`, in wasmtime's units.
-    pub(super) fn fuel(&mut self, limits: &Fields<'_>) -> Option<At<u64>> {
+    pub(crate) fn fuel(&mut self, limits: &Fields<'_>) -> Option<At<u64>> {
         let node = limits.get("fuel")?;
         let Value::Int(fuel) = &node.value else {
             self.wrong_form("`fuel`", "a whole number", node, None);

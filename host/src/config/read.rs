@@ -9,49 +9,49 @@ use super::words::Words;
 
 /// A value with its place.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct At<T> {
-    pub(super) value: T,
-    pub(super) span: Span,
+pub(crate) struct At<T> {
+    pub(crate) value: T,
+    pub(crate) span: Span,
 }
 
 /// Reads one document and collects what is wrong with it.
-pub(super) struct Reader<'a> {
-    pub(super) source: &'a Source<'a>,
-    pub(super) report: &'a mut Report,
+pub(crate) struct Reader<'a> {
+    pub(crate) source: &'a Source<'a>,
+    pub(crate) report: &'a mut Report,
 }
 
 /// The known keys of a map, each at most once.
-pub(super) struct Fields<'n> {
+pub(crate) struct Fields<'n> {
     entries: IndexMap<&'n str, (Span, &'n Node)>,
     /// Whether there was no map, or keys that are not known: what is missing may be there under a wrong name.
-    pub(super) is_doubtful: bool,
+    pub(crate) is_doubtful: bool,
 }
 
 impl<'n> Fields<'n> {
     /// The value of a key. A key without a value (`max_instance:`) counts as left out.
-    pub(super) fn get(&self, key: &str) -> Option<&'n Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&'n Node> {
         self.entries.get(key).map(|(_, node)| *node).filter(|node| node.value != Value::Null)
     }
 
     /// Where a key stands that has a value.
-    pub(super) fn key(&self, key: &str) -> Option<Span> {
+    pub(crate) fn key(&self, key: &str) -> Option<Span> {
         self.get(key).and(self.entries.get(key)).map(|(span, _)| *span)
     }
 }
 
 impl Reader<'_> {
     /// Reports an error.
-    pub(super) fn error(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
+    pub(crate) fn error(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
         self.report.add(Diagnostic::error(message).at(self.source.place(span)).maybe_help(help));
     }
 
     /// Reports a warning.
-    pub(super) fn warning(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
+    pub(crate) fn warning(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {
         self.report.add(Diagnostic::warning(message).at(self.source.place(span)).maybe_help(help));
     }
 
     /// "did you mean `…`?", if one of the candidates is near.
-    pub(super) fn did_you_mean<'w>(
+    pub(crate) fn did_you_mean<'w>(
         &self,
         word: &str,
         candidates: impl IntoIterator<Item = &'w str>,
@@ -63,7 +63,7 @@ impl Reader<'_> {
     }
 
     /// Reports a value of the wrong kind.
-    pub(super) fn wrong_form(&mut self, what: &str, wanted: &str, node: &Node, help: Option<String>) {
+    pub(crate) fn wrong_form(&mut self, what: &str, wanted: &str, node: &Node, help: Option<String>) {
         let found = match &node.value {
             Value::Null => "nothing".to_owned(),
             Value::Bool(value) => format!("the boolean `{value}`"),
@@ -75,7 +75,7 @@ impl Reader<'_> {
     }
 
     /// The entries of a map of names, such as `Service`; a name that is no text or stands twice is reported.
-    pub(super) fn entries<'n>(&mut self, node: &'n Node, what: &str) -> Vec<(At<&'n str>, &'n Node)> {
+    pub(crate) fn entries<'n>(&mut self, node: &'n Node, what: &str) -> Vec<(At<&'n str>, &'n Node)> {
         let Value::Map(pairs) = &node.value else {
             if node.value != Value::Null {
                 let help = match &node.value {
@@ -109,12 +109,12 @@ impl Reader<'_> {
     }
 
     /// The entries of a map that has these keys and no others.
-    pub(super) fn fields<'n>(&mut self, node: &'n Node, what: &str, keys: &[&str]) -> Fields<'n> {
+    pub(crate) fn fields<'n>(&mut self, node: &'n Node, what: &str, keys: &[&str]) -> Fields<'n> {
         self.fields_among(node, what, keys, keys)
     }
 
     /// As [`Self::fields`], naming only the keys in `shown` to whoever wrote one that is not known.
-    pub(super) fn fields_among<'n>(
+    pub(crate) fn fields_among<'n>(
         &mut self,
         node: &'n Node,
         what: &str,
@@ -139,7 +139,7 @@ impl Reader<'_> {
     }
 
     /// A text that is not empty.
-    pub(super) fn text(&mut self, fields: &Fields<'_>, key: &str) -> Option<At<String>> {
+    pub(crate) fn text(&mut self, fields: &Fields<'_>, key: &str) -> Option<At<String>> {
         self.text_of(fields.get(key)?, &format!("`{key}`"))
     }
 
@@ -162,7 +162,7 @@ impl Reader<'_> {
     }
 
     /// A list of texts, or a single one.
-    pub(super) fn texts(&mut self, fields: &Fields<'_>, key: &str) -> Vec<At<String>> {
+    pub(crate) fn texts(&mut self, fields: &Fields<'_>, key: &str) -> Vec<At<String>> {
         let Some(node) = fields.get(key) else { return Vec::new() };
         match &node.value {
             Value::List(items) => {
@@ -178,7 +178,7 @@ impl Reader<'_> {
     }
 
     /// A whole number from 0.
-    pub(super) fn count(&mut self, fields: &Fields<'_>, key: &str) -> Option<At<u32>> {
+    pub(crate) fn count(&mut self, fields: &Fields<'_>, key: &str) -> Option<At<u32>> {
         let node = fields.get(key)?;
         let what = format!("`{key}`");
         let help = match &node.value {
@@ -200,7 +200,7 @@ impl Reader<'_> {
     }
 
     /// A finite number.
-    pub(super) fn number(&mut self, fields: &Fields<'_>, key: &str) -> Option<At<f64>> {
+    pub(crate) fn number(&mut self, fields: &Fields<'_>, key: &str) -> Option<At<f64>> {
         let node = fields.get(key)?;
         let what = format!("`{key}`");
         let help = match &node.value {
@@ -219,7 +219,7 @@ impl Reader<'_> {
     }
 
     /// `true` or `false`.
-    pub(super) fn flag(&mut self, fields: &Fields<'_>, key: &str) -> Option<At<bool>> {
+    pub(crate) fn flag(&mut self, fields: &Fields<'_>, key: &str) -> Option<At<bool>> {
         let node = fields.get(key)?;
         let meant = match &node.value {
             Value::Bool(value) => return Some(At { value: *value, span: node.span }),
@@ -237,7 +237,7 @@ impl Reader<'_> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(
+    pub(crate) fn word<T: Copy>(
         &mut self,
         fields: &Fields<'_>,
         key: &str,
@@ -274,7 +274,7 @@ fn number_meant(text: &str) -> Option<String> {
 }
 
 /// A text as it is quoted in a message: not longer than a line.
-pub(super) fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     const CHARS_MAX: usize = 60;
     if text.chars().count() <= CHARS_MAX {
         return text.to_owned();

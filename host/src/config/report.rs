@@ -13,36 +13,36 @@ const LINE_CHARS_MAX: usize = 110;
 
 /// A text that diagnostics point into.
 #[derive(Debug)]
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     /// The file's name as the user gave it, or the key in etcd.
-    pub(super) name: String,
+    pub(crate) name: String,
     lines: Vec<&'a str>,
     /// All of it.
-    pub(super) text: &'a str,
+    pub(crate) text: &'a str,
 }
 
 impl<'a> Source<'a> {
     /// Takes a text apart into its lines.
-    pub(super) fn new(name: String, text: &'a str) -> Self {
+    pub(crate) fn new(name: String, text: &'a str) -> Self {
         Self { name, lines: text.lines().collect(), text }
     }
 
     /// The place of `span`, with the line it is on.
-    pub(super) fn place(&self, span: Span) -> Place {
+    pub(crate) fn place(&self, span: Span) -> Place {
         let line =
             span.line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or_default();
         Place { file: self.name.clone(), span, line: line.to_owned() }
     }
 
     /// `file:line`, to name a second place in a note.
-    pub(super) fn short(&self, span: Span) -> String {
+    pub(crate) fn short(&self, span: Span) -> String {
         format!("{}:{}", self.name, span.line)
     }
 }
 
 /// Where something is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     file: String,
     span: Span,
     line: String,
@@ -57,7 +57,7 @@ enum Severity {
 
 /// One thing that is wrong, or looks wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Diagnostic {
+pub(crate) struct Diagnostic {
     severity: Severity,
     message: String,
     place: Option<Place>,
@@ -67,35 +67,35 @@ pub(super) struct Diagnostic {
 
 impl Diagnostic {
     /// Something that makes the configuration unusable.
-    pub(super) fn error(message: impl Into<String>) -> Self {
+    pub(crate) fn error(message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, message: message.into(), place: None, note: None, help: None }
     }
 
     /// Something that is probably not meant.
-    pub(super) fn warning(message: impl Into<String>) -> Self {
+    pub(crate) fn warning(message: impl Into<String>) -> Self {
         Self { severity: Severity::Warning, ..Self::error(message) }
     }
 
     /// Says where.
-    pub(super) fn at(mut self, place: Place) -> Self {
+    pub(crate) fn at(mut self, place: Place) -> Self {
         self.place = Some(place);
         self
     }
 
     /// Adds a fact, such as a second place.
-    pub(super) fn note(mut self, note: impl Into<String>) -> Self {
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
         self.note = Some(note.into());
         self
     }
 
     /// Says what would be right.
-    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
     }
 
     /// As [`Self::help`], when there is something to say.
-    pub(super) fn maybe_help(mut self, help: Option<String>) -> Self {
+    pub(crate) fn maybe_help(mut self, help: Option<String>) -> Self {
         self.help = help.or(self.help);
         self
     }
@@ -129,7 +129,7 @@ impl Report {
     }
 
     /// Adds a diagnostic, unless it is there already (an alias repeats its mistakes) or there are too many.
-    pub(super) fn add(&mut self, diagnostic: Diagnostic) {
+    pub(crate) fn add(&mut self, diagnostic: Diagnostic) {
         if self.diagnostics.contains(&diagnostic) {
             return;
         }
@@ -143,12 +143,12 @@ impl Report {
     }
 
     /// Whether further diagnostics are only counted, so that the caller need not look for help.
-    pub(super) fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.diagnostics.len() >= DIAGNOSTICS_MAX
     }
 
     /// Brings the diagnostics into the order in which they are shown: those of `main`, then by file, line and column.
-    pub(super) fn sort(&mut self, main: &str) {
+    pub(crate) fn sort(&mut self, main: &str) {
         self.diagnostics.sort_by(|a, b| {
             let key = |diagnostic: &Diagnostic| {
                 diagnostic.place.as_ref().map(|place| (place.file != main, place.file.clone(), place.span))

@@ -7,7 +7,7 @@ const WORD_BYTES_MAX: usize = 64;
 const CANDIDATES_MAX: usize = 1_000;
 
 /// The candidate that is so near to `word` that it was probably meant.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > WORD_BYTES_MAX {
         return None;
     }
@@ -32,7 +32,7 @@ fn starts(word: &str, candidate: &str) -> bool {
 }
 
 /// "`a`, `b` or `c`".
-pub(super) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn one_of<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let mut quoted: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     match quoted.pop() {
         Some(last) if quoted.is_empty() => last,

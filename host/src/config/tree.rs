@@ -17,13 +17,13 @@ const NODES_MAX: usize = 100_000;
 
 /// A stretch of a line. Zero as line: it is not known where.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Span {
+pub(crate) struct Span {
     /// From 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// In characters, from 1.
-    pub(super) column: usize,
+    pub(crate) column: usize,
     /// In characters.
-    pub(super) len: usize,
+    pub(crate) len: usize,
 }
 
 impl From<Location> for Span {
@@ -35,15 +35,15 @@ impl From<Location> for Span {
 
 /// A value with its place.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Node {
-    pub(super) span: Span,
-    pub(super) value: Value,
+pub(crate) struct Node {
+    pub(crate) span: Span,
+    pub(crate) value: Value,
 }
 
 /// What YAML's core schema makes of a piece of text. Only `true` and `false` are booleans, a number with a leading
 /// zero or an underscore is a text, and a map keeps its order and its duplicates.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Bool(bool),
     Int(i128),
@@ -55,7 +55,7 @@ pub(super) enum Value {
 
 impl Node {
     /// The value as JSON; keys become strings, a number that JSON does not have becomes null.
-    pub(super) fn to_json(&self) -> serde_json::Value {
+    pub(crate) fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
             Value::Bool(value) => (*value).into(),
@@ -89,13 +89,13 @@ impl fmt::Display for Node {
 
 /// Why a text is no YAML.
 #[derive(Debug)]
-pub(super) struct SyntaxError {
-    pub(super) span: Span,
-    pub(super) message: String,
+pub(crate) struct SyntaxError {
+    pub(crate) span: Span,
+    pub(crate) message: String,
 }
 
 /// Reads a text that holds one document. An empty one is [`Value::Null`].
-pub(super) fn parse(text: &str) -> Result<Node, SyntaxError> {
+pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
     let options = serde_yaml::options! {
         budget: serde_yaml::budget! { max_depth: DEPTH_MAX, max_nodes: NODES_MAX },
         alias_limits: serde_yaml::alias_limits! { max_total_replayed_events: NODES_MAX },

@@ -4,13 +4,13 @@ use super::Cleanup;
 use crate::scaling::Operator;
 
 /// Words with what they mean, and other spellings with the word that is right.
-pub(super) struct Words<T: 'static> {
-    pub(super) right: &'static [(&'static str, T)],
-    pub(super) other: &'static [(&'static str, &'static str)],
+pub(crate) struct Words<T: 'static> {
+    pub(crate) right: &'static [(&'static str, T)],
+    pub(crate) other: &'static [(&'static str, &'static str)],
 }
 
 /// `comparative_operator`.
-pub(super) const OPERATORS: Words<Operator> = Words {
+pub(crate) const OPERATORS: Words<Operator> = Words {
     right: &[
         ("lt", Operator::Less),
         ("gt", Operator::Greater),
@@ -34,7 +34,7 @@ pub(super) const OPERATORS: Words<Operator> = Words {
 };
 
 /// `period_unit` and `cooldown_period_unit`, in seconds.
-pub(super) const UNITS: Words<u32> = Words {
+pub(crate) const UNITS: Words<u32> = Words {
     right: &[("second", 1), ("minute", 60), ("hour", 3600)],
     other: &[
         ("s", "second"),
@@ -50,7 +50,7 @@ pub(super) const UNITS: Words<u32> = Words {
 };
 
 /// `metrics_cleanup`.
-pub(super) const CLEANUPS: Words<Cleanup> = Words {
+pub(crate) const CLEANUPS: Words<Cleanup> = Words {
     right: &[("never", Cleanup::Never)],
     other: &[("false", "never"), ("no", "never"), ("off", "never")],
 };

@@ -1,0 +1,24 @@
+//! Cases for policies: a YAML file says what is seen of a service and what a policy shall decide, and a policy in a module,
+//! or the built-in rule, is put to them.
+//!
+//! A file becomes a [`file::Suite`] (`file` and `steps`, with `policy`, `service`, `series`, `expect`), and each case of it is played
+//! (`play`) in a small world (`world`) before a policy (`decider`, `builtin`). Nothing here reads a clock or talks to etcd or
+//! fleet, and nothing prints: [`crate::policy_cli`] does.
+
+pub(crate) mod amount;
+pub(crate) mod builtin;
+pub(crate) mod decider;
+pub(crate) mod expect;
+pub(crate) mod file;
+pub(crate) mod play;
+mod policy;
+mod samples;
+mod series;
+mod service;
+mod steps;
+#[cfg(test)]
+pub(crate) mod tests;
+mod world;
+
+/// The format of case files, for people.
+pub(crate) const FORMAT: &str = include_str!("cases/format.txt");

@@ -1,0 +1,188 @@
+//! Case files with mistakes and without, played before pretended policies.
+
+use std::path::Path;
+
+use super::builtin::Builtin;
+use super::decider::{Pure, Subject};
+use super::file::{Kind, Suite, read_text};
+use super::play::{Played, play};
+use crate::scaling::{Observation, Proposal, Verdict};
+use crate::wasm::{CallError, Limits, Log, Run};
+
+/// A policy that is a function of what it sees and of its state.
+pub(crate) struct Fake<F>(pub(crate) F);
+
+impl<F: Fn(&Observation, &[u8]) -> Result<Verdict, CallError>> Pure for Fake<F> {
+    fn name(&self) -> String {
+        "fake 1.0.0".to_owned()
+    }
+
+    fn validate(&self, config: &str, _: &Limits) -> Run<()> {
+        let refused = || Err(CallError::Refused("`bad` is bad".to_owned()));
+        run(if config.contains("bad") { refused() } else { Ok(()) })
+    }
+
+    fn decide(&self, _: &str, seen: &Observation, state: &[u8], _: &Limits) -> Run<Verdict> {
+        run((self.0)(seen, state))
+    }
+}
+
+fn run<T>(result: Result<T, CallError>) -> Run<T> {
+    Run { result, fuel: 1_000, memory_bytes: 65_536, log: Log::default() }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it is what a policy answers")]
+pub(crate) fn verdict(
+    proposal: Proposal,
+    reason: impl Into<String>,
+    state: &[u8],
+) -> Result<Verdict, CallError> {
+    Ok(Verdict { proposal, reason: reason.into(), state: state.to_vec(), wake_at: None })
+}
+
+/// One instance for each ten of the newest samples together; counts its decisions in its state.
+pub(crate) fn tens(seen: &Observation, state: &[u8]) -> Result<Verdict, CallError> {
+    let newest = seen.windows[0].series.iter().filter_map(|series| series.values.last());
+    let sum: f64 = newest.sum();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number")]
+    let wanted = (sum / 10.0).ceil() as u32;
+    let count = state.first().copied().unwrap_or(0).saturating_add(1);
+    verdict(Proposal::To(wanted), format!("{sum} is carried, call {count}"), &[count])
+}
+
+pub(crate) fn suite(text: &str) -> Suite {
+    read_text("cases.yaml", text, Path::new("nowhere"), Kind::Cases)
+        .unwrap_or_else(|report| panic!("{report}"))
+}
+
+fn played(text: &str, subject: &dyn Subject) -> Played {
+    play(&suite(text).cases[0], subject)
+}
+
+#[test]
+fn mistakes_are_shown_with_their_place() {
+    let text = "
+policy: {metric: cpu, perod: 5, limits: {memory: 1TiB}}
+service: {min_instance: 3, max_instance: 2, instances: some}
+cases:
+  - name: a
+    windows: {a: {ramp: [1], for: 5m}, b: {ramp: [1, 2]}, c: {every: 0s, value: 1, for: 5m}, d: yes, e: {file: no.csv}}
+    expect: {hold: true, scale_up: 1}
+  - name: a
+    expect: {reasn: x}
+  - steps:
+      - {at: 10s}
+      - {at: 5s, load: high}
+      - {every: 10s}
+    expect: {instances: 3}
+  - name: b
+    expect: {}
+";
+    let report = read_text("cases.yaml", text, Path::new("nowhere"), Kind::Cases).unwrap_err();
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn what_a_file_says_is_laid_under_each_case() {
+    let text = "
+policy: {metric: cpu, config: {target: 60, deep: {a: 1, b: 2}}}
+config: {target: 70}
+service: {max_instance: 5}
+cases:
+  - {name: a, config: {deep: {b: 3}}, service: {max_instance: }, windows: {}, expect: {hold: true}}
+";
+    let case = suite(text).cases.remove(0);
+    assert_eq!(case.policy.config, serde_json::json!({ "target": 70, "deep": { "a": 1, "b": 3 } }));
+    assert_eq!(case.service.bounds().max, None);
+}
+
+#[test]
+fn state_is_carried_over_and_time_goes_on() {
+    let text = "
+policy: {metric: cpu, period: 1, period_unit: minute}
+cases:
+  - name: a
+    service: {max_instance: 9}
+    windows: {a: [10, 11]}
+    steps:
+      - {at: 10s, windows: {b: 20}, expect: {scale_to: 4, reason: call 1}}
+      - {at: 20s, windows: {b: 30}, expect: {instances: 5, reason: [41 is carried, call 2]}}
+";
+    let played = played(text, &Fake(tens));
+    assert_eq!((played.failures, played.decisions), (Vec::new(), 2));
+}
+
+#[test]
+fn a_closed_loop_follows_within_bounds_cooldown_and_starting_time() {
+    let text = "
+policy: {metric: cpu, cooldown_period: 30}
+service: {min_instance: 2, max_instance: 4, instances: 2}
+cases:
+  - name: a
+    closed_loop: true
+    start_takes: 20s
+    steps:
+      - {every: 10s, for: 30s, load: 30, expect: {scale_to: 3}}
+      - {every: 10s, for: 60s, load: {ramp: [30, 90]}}
+      - {every: 10s, for: 60s, load: 0}
+    expect: {instances: [2, 3, 4, 2], never_above: 4, ends_at: 2}
+";
+    assert_eq!(played(text, &Fake(tens)).failures, Vec::new());
+}
+
+#[test]
+fn a_policy_that_is_not_pure_is_found_out() {
+    let calls = std::cell::Cell::new(0);
+    let fickle = Fake(|_: &Observation, _: &[u8]| {
+        calls.set(calls.get() + 1);
+        verdict(Proposal::Up(calls.get()), "", &[])
+    });
+    let text = "cases: [{name: a, expect: {hold: false}}]";
+    let found = played(text, &fickle).failures.remove(0).violations;
+    let said = "it is not deterministic: the same input gave scale up by 1 () with a state of 0 bytes, \
+                and then scale up by 2 () with a state of 0 bytes";
+    assert_eq!(found, [said]);
+    let forgetful = Fake(|_: &Observation, state: &[u8]| match state {
+        [] => verdict(Proposal::Hold, "", b"unreadable"),
+        _ => Err(CallError::Trapped("what is this?".to_owned())),
+    });
+    let found = played("cases: [{name: a, expect: {hold: true}}]", &forgetful).failures.remove(0).violations;
+    assert_eq!(found, ["it does not take back the state that it gave: it trapped: what is this?"]);
+}
+
+#[test]
+fn errors_are_failures_unless_expected() {
+    let broken = Fake(|_: &Observation, _: &[u8]| Err(CallError::Refused("no".to_owned())));
+    assert!(played("cases: [{name: a, expect: {error: says}}]", &broken).failures.is_empty());
+    assert_eq!(played("cases: [{name: a, expect: {hold: true}}]", &broken).failures.len(), 1);
+    let text = "cases: [{name: a, config: {x: bad}, expect: {error: is bad}}]";
+    assert!(played(text, &Fake(tens)).failures.is_empty(), "the configuration is refused");
+    let astray =
+        Fake(|_: &Observation, _: &[u8]| verdict(Proposal::Stop(vec!["web@9.service".to_owned()]), "", &[]));
+    let text = "cases: [{name: a, expect: {error: none of the instances}}]";
+    assert!(played(text, &astray).failures.is_empty());
+}
+
+#[test]
+fn the_built_in_rule_takes_the_keys_of_a_configuration() {
+    let text = "
+policy: {metric: cpu, comparative_operator: gt, threshold: 90, period: 15, cooldown_period: 60, direction: up}
+cases:
+  - name: a
+    steps:
+      - {at: 0s, windows: {a: 95}, expect: {hold: true}}
+      - {at: 15s, windows: {a: 95}, expect: {scale_up: 1, reason: for 15s}}
+      - {at: 16s, windows: {a: 95}, expect: {hold: true, reason: cools down}}
+";
+    assert_eq!(played(text, &Builtin).failures, Vec::new());
+    let refused = played("cases: [{name: a, expect: {error: gives no rule}}]", &Builtin);
+    assert_eq!(refused.failures, Vec::new());
+}
+
+#[test]
+fn the_built_in_rule_passes_the_table_of_its_twin() {
+    let text = include_str!("../../../policies/threshold/cases/conformance.yaml");
+    for case in suite(text).cases {
+        assert_eq!(play(&case, &Builtin).failures, Vec::new(), "{}", case.name);
+    }
+}
