@@ -6,11 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lines of a file that is one concept. Tests beside the code count too.
-const FILE_LINES_MAX: usize = 480;
+const FILE_LINES_MAX: usize = 420;
 
 fn sources() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let mut folders = vec![root.join("host"), root.join("tests")];
+    let mut folders = vec![root.join("host"), root.join("policies"), root.join("tests")];
     let mut sources = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {

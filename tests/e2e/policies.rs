@@ -1,10 +1,14 @@
 //! Policies in modules, through the whole: configured, asked, obeyed, replaced while running, and hostile ones borne.
 
-use anyhow::{Result, ensure};
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
 use dynamite::store::Store;
 use dynamite::store::connect::Api;
+use dynamite_tests::daemon::binary;
 use dynamite_tests::modules::{Target, module};
-use dynamite_tests::scene::{CONFIG, Scene, binary, eventually, now};
+use dynamite_tests::scene::{CONFIG, Scene, eventually, now};
 
 /// The usual configuration with another policy in place of the thresholds, and its module beside it.
 fn configure(scene: &Scene, package: &str, keys: &str) -> Result<()> {
@@ -22,17 +26,41 @@ fn configure(scene: &Scene, package: &str, keys: &str) -> Result<()> {
 
 const TARGET: &str = "      config: {target: 50, tolerance: 0.1}\n";
 
+/// Runs the built program in the workspace, and returns whether it succeeded, and what it said.
+fn run(arguments: &[&str]) -> Result<(bool, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let output = Command::new(binary()?).args(arguments).current_dir(root).output()?;
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    Ok((output.status.success(), said.into_owned()))
+}
+
+#[test]
+fn every_policy_passes_its_cases_and_the_built_in_one_those_of_its_twin() -> Result<()> {
+    for name in ["threshold"] {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies").join(name).join("cases");
+        let cases = std::fs::read_dir(&folder).with_context(|| format!("cases of {name}"))?;
+        let cases: Vec<String> =
+            cases.map(|file| Ok(file?.path().display().to_string())).collect::<Result<_>>()?;
+        let is_yaml = |file: &&str| Path::new(file).extension().is_some_and(|extension| extension == "yaml");
+        let cases: Vec<&str> = cases.iter().map(String::as_str).filter(is_yaml).collect();
+        let module = module(name, Target::Bare)?;
+        let module = module.to_str().context("the path of a module")?;
+        let (passed, said) = run(&[&["policy", "test", module][..], &cases].concat())?;
+        ensure!(passed, "{name}: {said}");
+    }
+    let twin = ["policy", "test", "--builtin", "threshold", "policies/threshold/cases/conformance.yaml"];
+    let (passed, said) = run(&twin)?;
+    ensure!(passed, "the built-in rule: {said}");
+    Ok(())
+}
+
 #[test]
 fn the_example_passes_the_check() -> Result<()> {
     for package in ["target-tracking", "schedule"] {
         module(package, Target::Bare)?;
     }
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut command = std::process::Command::new(binary()?);
-    let output =
-        command.args(["check", "examples/target-tracking/dynamite.yaml"]).current_dir(root).output()?;
-    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success() && said.contains("1 service, 2 policies, no errors"), "{said}");
+    let (passed, said) = run(&["check", "examples/target-tracking/dynamite.yaml"])?;
+    ensure!(passed && said.contains("1 service, 2 policies, no errors"), "{said}");
     Ok(())
 }
 

@@ -6,7 +6,8 @@ use dynamite::fleet::{DesiredState, UnitOption};
 use dynamite::store::Store;
 use dynamite::store::connect::Api;
 use dynamite_tests::bench::Target;
-use dynamite_tests::scene::{Daemon, Scene, eventually};
+use dynamite_tests::daemon::Daemon;
+use dynamite_tests::scene::{Scene, eventually};
 
 /// What the original wrote, as read off a running one: keys and values.
 const ORIGINAL: &str = include_str!("original_state.json");

@@ -11,8 +11,9 @@ use anyhow::{Context, Result, bail};
 use dynamite::embedded::fleet::{FleetServer, Machine, Options, Timings};
 use dynamite::store::Store;
 use dynamite::store::connect::{Api, connect};
+use dynamite_tests::daemon::binary;
 use dynamite_tests::etcd::{self, Etcd};
-use dynamite_tests::scene::{binary, now};
+use dynamite_tests::scene::now;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 

@@ -1,0 +1,130 @@
+//! The built `dynamite`, running.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{Duration, Instant, timeout};
+
+/// How long anything may take that shall happen: far longer than it does, for machines that are busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A running `dynamite`. It is killed when it is dropped.
+pub struct Daemon {
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Daemon {
+    /// Starts the built binary.
+    ///
+    /// # Errors
+    /// What kept it from being built or started.
+    pub fn start(args: &[&str]) -> Result<Self> {
+        let mut child = Command::new(binary()?)
+            .args(args)
+            .env("RUST_LOG", "info")
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let log = Arc::new(Mutex::new(String::new()));
+        let stderr = child.stderr.take().context("standard error is piped")?;
+        let lines = log.clone();
+        tokio::spawn(async move {
+            let mut reader = BufReader::new(stderr).lines();
+            while let Ok(Some(line)) = reader.next_line().await {
+                let mut log = lines.lock().unwrap_or_else(PoisonError::into_inner);
+                // Writing to a string cannot fail.
+                let _written = writeln!(log, "{line}");
+            }
+        });
+        Ok(Self { child, log })
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Its process id; 0 once it has ended.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id().unwrap_or(0)
+    }
+
+    /// Kills it without a warning.
+    ///
+    /// # Errors
+    /// That it was dead already.
+    pub async fn kill(mut self) -> Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
+    /// Asks it to end, and says how it did and after how long.
+    ///
+    /// # Errors
+    /// That it does not.
+    pub async fn terminate(mut self) -> Result<(ExitStatus, Duration)> {
+        let began = Instant::now();
+        let status = Command::new("kill").arg(self.pid().to_string()).status().await?;
+        ensure!(status.success(), "kill: {status}");
+        Ok((self.wait().await?, began.elapsed()))
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// That it does not, with its log.
+    pub async fn wait(&mut self) -> Result<ExitStatus> {
+        match timeout(PATIENCE, self.child.wait()).await {
+            Ok(status) => Ok(status?),
+            Err(_) => bail!("it does not end:\n{}", self.log()),
+        }
+    }
+}
+
+/// The built `dynamite`, built if need be.
+///
+/// # Errors
+/// That it cannot be built.
+pub fn binary() -> Result<&'static Path> {
+    static BINARY: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = BINARY.get_or_init(|| build().map_err(|error| format!("{error:#}")));
+    built.as_deref().map_err(|error| anyhow::anyhow!("{error}"))
+}
+
+fn build() -> Result<PathBuf> {
+    let here = std::env::current_exe()?;
+    // Tests are built into target/<profile>/deps, programs into the folder above.
+    let folder =
+        here.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).context("a target folder")?;
+    let binary = folder.join("dynamite");
+    let built = binary.metadata().and_then(|found| found.modified()).ok();
+    if built
+        .is_some_and(|built| newest(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../host/src")) < Some(built))
+    {
+        return Ok(binary);
+    }
+    let release = folder.file_name().is_some_and(|name| name == "release");
+    let mut command = std::process::Command::new(env!("CARGO"));
+    command.args(["build", "--quiet", "--package", "dynamite", "--bin", "dynamite"]);
+    command.args(release.then_some("--release")).current_dir(env!("CARGO_MANIFEST_DIR"));
+    ensure!(command.status()?.success(), "`dynamite` cannot be built");
+    Ok(binary)
+}
+
+/// When the youngest file in a folder was changed.
+fn newest(folder: &Path) -> Option<SystemTime> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path());
+    let changed = |path: PathBuf| {
+        if path.is_dir() { newest(&path) } else { path.metadata().and_then(|found| found.modified()).ok() }
+    };
+    entries.filter_map(changed).max()
+}
