@@ -1,3 +1,5 @@
+//! The policy as a whole: bounds in force, and when it wakes.
+
 use dynamite_policy::testing::{Run, observation, schema, stress};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The policy as a whole: what steps do to a service.
+
 use dynamite_policy::testing::{NOW, Run, observation, schema, series, stress, window};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The policy as a whole, against the numbers of the HPA.
+
 use dynamite_policy::testing::{NOW, Run, observation, schema, series, series_of, stress, window};
 use proptest::prelude::*;
 

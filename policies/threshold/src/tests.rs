@@ -1,3 +1,5 @@
+//! The rule as a table, as the built-in one has it.
+
 use dynamite_policy::testing::{NOW, Run, instance, observation, series, series_of, stress, window};
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! The policy as a whole: what forecasts do to a service.
+
 #![expect(clippy::float_cmp, reason = "the numbers are exact")]
 
 use std::f64::consts::TAU;

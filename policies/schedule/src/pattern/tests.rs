@@ -1,3 +1,5 @@
+//! Patterns: what they take, and when they match.
+
 use jiff::tz::TimeZoneDatabase;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What a module answers, whatever it is given.
+
 use serde::{Deserialize, Serialize};
 
 use super::*;

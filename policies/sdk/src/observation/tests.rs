@@ -1,3 +1,5 @@
+//! What can be asked of an observation.
+
 use super::*;
 use crate::testing::{NOW, instance, observation, series_of, window};
 

@@ -1,3 +1,5 @@
+//! Statistics over the samples of one series.
+
 #![expect(clippy::float_cmp, reason = "the numbers are exact")]
 
 use proptest::prelude::*;

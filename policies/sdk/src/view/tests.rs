@@ -1,3 +1,5 @@
+//! Statistics over all series.
+
 #![expect(clippy::float_cmp, reason = "the numbers are exact")]
 
 use crate::testing::{NOW, STEP_MS, series, window};

@@ -1,3 +1,5 @@
+//! Limits on how fast instances come and go.
+
 use dynamite_policy::testing::{NOW, observation};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! How many instances a metric wants.
+
 use super::*;
 
 /// `(count, values, missing, unready, wanted)` with a target of 60 and a tolerance of 0.1.
