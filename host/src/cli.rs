@@ -1,11 +1,13 @@
 //! The command line: its commands and flags, their environment variables, and what the process exits with.
 //!
-//! Nothing here acts. A flag beats its environment variable, and both beat the configuration file.
+//! Nothing here acts. A flag beats its environment variable, and both beat the configuration file. A variable that is set
+//! but empty counts as not set: that is how compose files hand on what nobody gave.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::Resettable;
+use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::config::{ETCD_ENDPOINT_DEFAULT, FleetEndpoint, etcd_url};
 use crate::wasm;
@@ -68,8 +70,15 @@ impl Cli {
         if is_bare {
             args.insert(args.len().min(1), "run".into());
         }
-        Self::try_parse_from(args)
+        let command = Self::command().mut_subcommands(|command| command.mut_args(without_empty_variable));
+        Self::from_arg_matches(&command.try_get_matches_from(args)?)
     }
+}
+
+/// The argument, no longer asking for an environment variable that is empty.
+fn without_empty_variable(arg: Arg) -> Arg {
+    let is_empty = arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty());
+    if is_empty { arg.env(Resettable::<clap::builder::OsStr>::Reset) } else { arg }
 }
 
 /// Which files to read, and where to keep what is made of them.

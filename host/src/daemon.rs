@@ -11,16 +11,32 @@ use tokio::time::sleep;
 
 use crate::cli::{EtcdApi, EtcdArgs, RunArgs};
 use crate::clock::SystemClock;
+use crate::config::Modules as Loaded;
 use crate::config::{self, Config, ModuleLoader, Report};
-use crate::engine::{Chain, Parts};
+use crate::engine::{Chain, Parts, World};
 use crate::fleet::http::HttpFleet;
 use crate::lead;
+use crate::modules::LiveModules;
 use crate::record::{self, Stored};
 use crate::store::connect::{AnyStore, Api, Settings, connect};
 use crate::store::{self, Store};
 
 /// How often etcd is tried at the start while it does not answer.
 const CONNECT_PAUSE: Duration = Duration::from_secs(1);
+
+/// What the daemon runs on.
+#[derive(Debug)]
+pub struct Real;
+
+impl World for Real {
+    type Store = AnyStore;
+    type Fleet = HttpFleet;
+    type Clock = SystemClock;
+    type Modules = LiveModules;
+}
+
+/// A configuration, and the modules of its policies.
+type Ready = (Config, Loaded);
 
 /// Why the daemon did not start, or ended.
 #[derive(Debug, thiserror::Error)]
@@ -64,29 +80,35 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
     let mut loader = ModuleLoader::new(args.files.cache_dir());
     let from_file = read_file(&path, &args.files.service_folders, &mut loader)?;
     let mut rng = fastrand::Rng::new();
-    let known_etcd = from_file.as_ref().and_then(|config| config.etcd_endpoint.as_deref());
+    let known_etcd = from_file.as_ref().and_then(|(config, _)| config.etcd_endpoint.as_deref());
     let settings = settings(&args.etcd, known_etcd, rng.u64(..));
-    let (store, config) = tokio::select! {
+    let (store, (config, modules)) = tokio::select! {
         () = &mut shutdown => return Ok(()),
         ready = reach(&settings, from_file, &path, &mut loader) => ready?,
     };
     let endpoint = args.fleet_endpoint(config.fleet_endpoint.as_ref());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), fleet = %endpoint, etcd = settings.endpoints.join(","), "started");
     let holder = holder(&mut rng);
-    let parts = Parts { store, fleet: HttpFleet::new(&endpoint)?, clock: SystemClock, rng };
+    let modules = LiveModules::new(&config, loader.into_host(), &modules);
+    let parts = Parts { store, fleet: HttpFleet::new(&endpoint)?, clock: SystemClock, modules, rng };
     let ttl = Duration::from_secs(args.lease_ttl);
-    Box::pin(lead::serve(parts, &holder, ttl, |_| Ok(config.clone()), shutdown)).await
+    Box::pin(lead::serve::<Real, _>(parts, &holder, ttl, |_| Ok(config.clone()), shutdown)).await
 }
 
 /// The configuration in the file; `None` when there is no file.
-fn read_file(path: &Path, folders: &[PathBuf], loader: &mut ModuleLoader) -> Result<Option<Config>, Error> {
+fn read_file(path: &Path, folders: &[PathBuf], loader: &mut ModuleLoader) -> Result<Option<Ready>, Error> {
     if matches!(path.symlink_metadata(), Err(error) if error.kind() == ErrorKind::NotFound) {
         return Ok(None);
     }
-    let (config, report) =
-        config::load(path, folders, config::parse_unit, loader).into_result().map_err(Error::Config)?;
+    ready(config::load(path, folders, config::parse_unit, loader)).map(Some)
+}
+
+/// What was loaded, if it is without errors.
+fn ready(mut loaded: config::Loaded) -> Result<Ready, Error> {
+    let modules = std::mem::take(&mut loaded.modules);
+    let (config, report) = loaded.into_result().map_err(Error::Config)?;
     warn(&report);
-    Ok(Some(config))
+    Ok((config, modules))
 }
 
 fn warn(report: &Report) {
@@ -115,24 +137,23 @@ fn settings(args: &EtcdArgs, from_file: Option<&str>, seed: u64) -> Settings {
 /// Connects to etcd, and takes the stored configuration from there if there is no file.
 async fn reach(
     settings: &Settings,
-    from_file: Option<Config>,
+    from_file: Option<Ready>,
     path: &Path,
     loader: &mut ModuleLoader,
-) -> Result<(AnyStore, Config), Error> {
+) -> Result<(AnyStore, Ready), Error> {
+    if from_file.is_none() {
+        tracing::warn!(path = %path.display(), "there is no configuration file; using the stored configuration");
+    }
     let store = patiently("connecting to etcd", || connect(settings.clone())).await?;
-    if let Some(config) = from_file {
-        return Ok((store, config));
+    if let Some(ready) = from_file {
+        return Ok((store, ready));
     }
     let entries = patiently("reading the stored configuration", || store.list(record::ROOT)).await?;
     let stored = Stored::read(entries.iter().map(|entry| (&*entry.key, &*entry.value)));
     let Some(text) = &stored.configuration else { return Err(Error::NoConfig { path: path.to_owned() }) };
-    tracing::warn!(path = %path.display(), "there is no configuration file; using the stored configuration");
     let base = path.parent().unwrap_or(Path::new(""));
     let units: IndexMap<_, _> = stored.all_unit_options().collect();
-    let (config, report) =
-        config::from_stored(text, &units, base, loader).into_result().map_err(Error::Config)?;
-    warn(&report);
-    Ok((store, config))
+    Ok((store, ready(config::from_stored(text, &units, base, loader))?))
 }
 
 /// Repeats a call to etcd while its failure may pass.

@@ -5,9 +5,13 @@
 //! the loop acts on it. Dropping the engine at any point is the same as a crash, and the next start goes on from there.
 
 mod act;
+#[cfg(test)]
+mod advisor_tests;
+mod advisors;
 mod board;
 mod brain;
 mod context;
+mod crew;
 mod inventory;
 mod looking;
 mod main_loop;
@@ -21,6 +25,7 @@ mod sim;
 pub(crate) mod test_config;
 #[cfg(test)]
 mod tests;
+mod told;
 mod upkeep;
 
 use std::convert::Infallible;
@@ -38,23 +43,40 @@ use self::main_loop::Engine;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fleet::Fleet;
+use crate::modules::Modules;
 use crate::record::Stored;
 use crate::store::{Lock, Store};
 
 /// How many batches of changes may wait for the loop, from each path. A batch is some hundred changes.
 const BATCHES_MAX: usize = 16;
+/// How long a shutdown may take to write what was to be written soon.
+const SAVE_TIME_MAX: Duration = Duration::from_secs(1);
 /// How long a shutdown may take to give the lease back.
 const UNLOCK_TIME_MAX: Duration = Duration::from_secs(1);
 
+/// The kinds of things that the engine runs on, real ones or simulated ones.
+pub trait World {
+    /// etcd.
+    type Store: Store;
+    /// fleet.
+    type Fleet: Fleet;
+    /// The time of day.
+    type Clock: Clock;
+    /// The policies in modules.
+    type Modules: Modules;
+}
+
 /// What the engine runs on.
 #[derive(Debug)]
-pub struct Parts<S, F, C> {
+pub struct Parts<W: World> {
     /// etcd.
-    pub store: S,
+    pub store: W::Store,
     /// fleet.
-    pub fleet: F,
+    pub fleet: W::Fleet,
     /// The time of day.
-    pub clock: C,
+    pub clock: W::Clock,
+    /// The policies in modules.
+    pub modules: W::Modules,
     /// Randomness, for jitter alone.
     pub rng: fastrand::Rng,
 }
@@ -69,29 +91,41 @@ pub enum Ended {
 }
 
 /// Runs the services of `config` until `shutdown` is ready. `lock` was taken by a request sent at `locked_at`.
-pub async fn run<S: Store, F: Fleet, C: Clock>(
-    parts: Parts<S, F, C>,
+pub async fn run<W: World>(
+    parts: Parts<W>,
     config: &Config,
     stored: &Stored,
     (lock, locked_at): (Lock, Instant),
     shutdown: impl Future<Output = ()>,
-) -> (Parts<S, F, C>, Ended) {
+) -> (Parts<W>, Ended) {
     let context = Context::new(parts, lock, locked_at);
     let mut engine = Engine::new(&context, config, stored);
     let ended = tokio::select! {
         () = shutdown => None,
         lost = serve(&context, config, stored, &mut engine) => Some((lost, engine.records())),
         lost = keep_lease(&context) => Some((lost, engine.records())),
+        never = context.parts.modules.watch() => match never {},
     };
+    let unsaved = engine.unsaved();
     drop(engine);
     if let Some((lost, records)) = ended {
         return (context.parts, Ended::LeadershipLost(lost, records));
     }
+    save(&context, &unsaved).await;
     unlock(&context).await;
     (context.parts, Ended::Shutdown)
 }
 
-async fn unlock<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C>) {
+/// Writes what was to be written soon.
+async fn save<W: World>(context: &Context<W>, unsaved: &[(String, String)]) {
+    let writes = unsaved.iter().map(|(key, value)| context.parts.store.put(key, value));
+    let written = tokio::time::timeout(SAVE_TIME_MAX, futures_util::future::try_join_all(writes)).await;
+    if !matches!(written, Ok(Ok(_))) {
+        tracing::warn!("the last state of some policies was not written; they go on from the one before");
+    }
+}
+
+async fn unlock<W: World>(context: &Context<W>) {
     let unlocked = tokio::time::timeout(UNLOCK_TIME_MAX, context.parts.store.unlock(&context.lock)).await;
     if !matches!(unlocked, Ok(Ok(()))) {
         tracing::warn!("the lease could not be given back; another Dynamite waits until it runs out");
@@ -99,7 +133,7 @@ async fn unlock<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C>) {
 }
 
 /// Prolongs the lease three times in its life, until it is lost: an answer that comes after its end is not waited for.
-async fn keep_lease<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C>) -> LeadershipLost {
+async fn keep_lease<W: World>(context: &Context<W>) -> LeadershipLost {
     loop {
         sleep(context.lock.ttl / 3).await;
         match timeout_at(context.lease_end(), renew_lease(context)).await {
@@ -111,7 +145,7 @@ async fn keep_lease<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C>) ->
 }
 
 /// Prolongs the lease, until etcd answers; false when it is not ours any more.
-async fn renew_lease<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C>) -> bool {
+async fn renew_lease<W: World>(context: &Context<W>) -> bool {
     let mut patience = context.patience("prolonging the lease");
     loop {
         let asked_at = Instant::now();
@@ -128,11 +162,11 @@ async fn renew_lease<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C>) -
 }
 
 /// Follows etcd and loops. The followers end with their receivers, which the loop holds: only the loop ends it.
-async fn serve<S: Store, F: Fleet, C: Clock>(
-    context: &Context<S, F, C>,
+async fn serve<W: World>(
+    context: &Context<W>,
     config: &Config,
     stored: &Stored,
-    engine: &mut Engine<'_, S, F, C>,
+    engine: &mut Engine<'_, W>,
 ) -> LeadershipLost {
     let (registrations, registration_batches) = mpsc::channel(BATCHES_MAX);
     let (metrics, metric_batches) = mpsc::channel(BATCHES_MAX);

@@ -2,6 +2,7 @@
 //! has an effect or after, and time is tokio's, which tests pause.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -13,7 +14,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
 use crate::fleet::{DesiredState, Fleet, Unit, UnitOption, UnitState, unit_file};
-use crate::store::{Change, Entry, Expected, Lock, Store};
+use crate::modules::{Modules, Question};
+use crate::scaling::{Proposal, Verdict};
+use crate::store::{Change, Entry, Lock, Store};
 use crate::{fleet, store};
 
 /// How long systemd takes to bring a unit up or to let it go.
@@ -29,9 +32,8 @@ struct FakeUnit {
 
 /// Everything that outlives a process.
 #[derive(Debug, Default)]
-pub(crate) struct World {
-    keys: BTreeMap<String, (String, u64)>,
-    revision: u64,
+pub(crate) struct Universe {
+    keys: BTreeMap<String, String>,
     leases: BTreeMap<String, Instant>,
     followers: Vec<(String, mpsc::UnboundedSender<Change>)>,
     units: BTreeMap<String, FakeUnit>,
@@ -50,10 +52,10 @@ pub(crate) struct World {
     failures: Option<fastrand::Rng>,
 }
 
-impl World {
+impl Universe {
     /// A key's value.
     pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.keys.get(key).map(|(value, _)| &**value)
+        self.keys.get(key).map(String::as_str)
     }
 
     /// The keys below a path.
@@ -62,16 +64,13 @@ impl World {
     }
 
     /// Writes a key.
-    pub(crate) fn put(&mut self, key: &str, value: &str) -> u64 {
-        self.revision += 1;
-        self.keys.insert(key.to_owned(), (value.to_owned(), self.revision));
+    pub(crate) fn put(&mut self, key: &str, value: &str) {
+        self.keys.insert(key.to_owned(), value.to_owned());
         self.tell(&Change::Put { key: key.to_owned(), value: value.to_owned() });
-        self.revision
     }
 
     fn remove(&mut self, key: &str) {
         if self.keys.remove(key).is_some() {
-            self.revision += 1;
             self.tell(&Change::Delete { key: key.to_owned() });
         }
     }
@@ -164,16 +163,16 @@ impl World {
 /// One process's connection to the world. With `mortal`, its calls count towards the one at which it dies.
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
-    world: Arc<Mutex<World>>,
+    world: Arc<Mutex<Universe>>,
     mortal: bool,
 }
 
 impl Link {
-    pub(crate) fn new(world: &Arc<Mutex<World>>, mortal: bool) -> Self {
+    pub(crate) fn new(world: &Arc<Mutex<Universe>>, mortal: bool) -> Self {
         Self { world: world.clone(), mortal }
     }
 
-    fn world(&self) -> MutexGuard<'_, World> {
+    fn world(&self) -> MutexGuard<'_, Universe> {
         self.world.lock().unwrap()
     }
 
@@ -209,7 +208,7 @@ impl Link {
     /// Around the effect of a call to fleet: it may fail before it or after it.
     async fn fleet_call<T>(
         &self,
-        effect: impl FnOnce(&mut World) -> Result<T, fleet::Error>,
+        effect: impl FnOnce(&mut Universe) -> Result<T, fleet::Error>,
     ) -> Result<T, fleet::Error> {
         self.point().await;
         let failure = || fleet::Error::Unavailable { status: 503, message: "chance".to_owned() };
@@ -223,7 +222,7 @@ impl Link {
 }
 
 /// Starts a process's life: it dies at that call, if ever. Returns how many calls the former one made.
-pub(crate) fn begin_life(world: &Mutex<World>, dies_at: Option<u64>, failures: Option<u64>) -> u64 {
+pub(crate) fn begin_life(world: &Mutex<Universe>, dies_at: Option<u64>, failures: Option<u64>) -> u64 {
     let mut world = world.lock().unwrap();
     world.dies_at = dies_at;
     world.failures = failures.map(fastrand::Rng::with_seed);
@@ -311,50 +310,21 @@ impl Fleet for Link {
 }
 
 impl Store for Link {
-    async fn get(&self, key: &str) -> Result<Option<Entry>, store::Error> {
-        self.point().await;
-        self.store_failure()?;
-        let world = self.world();
-        let found = world.keys.get(key);
-        Ok(found.map(|(value, revision)| Entry {
-            key: key.to_owned(),
-            value: value.clone(),
-            revision: *revision,
-        }))
-    }
-
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, store::Error> {
         self.point().await;
         self.store_failure()?;
         let world = self.world();
         let below = world.keys.iter().filter(|(key, _)| key.starts_with(&format!("{prefix}/")));
-        let entry = |(key, (value, revision)): (&String, &(String, u64))| Entry {
-            key: key.clone(),
-            value: value.clone(),
-            revision: *revision,
-        };
-        Ok(below.map(entry).collect())
+        Ok(below.map(|(key, value)| Entry { key: key.clone(), value: value.clone() }).collect())
     }
 
-    async fn put(&self, key: &str, value: &str) -> Result<u64, store::Error> {
+    async fn put(&self, key: &str, value: &str) -> Result<(), store::Error> {
         self.point().await;
         self.store_failure()?;
-        let revision = self.world().put(key, value);
+        self.world().put(key, value);
         self.point().await;
         self.store_failure()?;
-        Ok(revision)
-    }
-
-    async fn put_if(&self, key: &str, value: &str, expected: Expected) -> Result<Option<u64>, store::Error> {
-        self.point().await;
-        let mut world = self.world();
-        let holds = match expected {
-            Expected::Absent => !world.keys.contains_key(key),
-            Expected::Revision(revision) => {
-                world.keys.get(key).is_some_and(|(_, present)| *present == revision)
-            }
-        };
-        Ok(holds.then(|| world.put(key, value)))
+        Ok(())
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), store::Error> {
@@ -373,9 +343,7 @@ impl Store for Link {
         {
             let mut world = self.world();
             let below = world.keys.iter().filter(|(key, _)| key.starts_with(&format!("{prefix}/")));
-            snapshot.extend(
-                below.map(|(key, (value, _))| Change::Put { key: key.clone(), value: value.clone() }),
-            );
+            snapshot.extend(below.map(|(key, value)| Change::Put { key: key.clone(), value: value.clone() }));
             world.followers.push((prefix.to_owned(), sender));
         }
         snapshot.push(Change::SnapshotEnd);
@@ -421,5 +389,25 @@ impl Store for Link {
             world.remove(&lock.key);
         }
         Ok(())
+    }
+}
+
+impl Modules for Link {
+    /// A policy that wants an instance for each 30 of the newest sample of its first window.
+    async fn decide(&self, question: Question) -> Result<Verdict, String> {
+        self.point().await;
+        let newest =
+            question.seen.windows.iter().flat_map(|window| &window.series).find_map(|s| s.values.last());
+        let proposal = match newest {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
+            Some(load) => Proposal::To((load / 30.0).ceil() as u32),
+            None => Proposal::Hold,
+        };
+        let calls = question.state.first().copied().unwrap_or(0).saturating_add(1);
+        Ok(Verdict { proposal, reason: "30 each".to_owned(), state: vec![calls], wake_at: None })
+    }
+
+    async fn watch(&self) -> Infallible {
+        pending().await
     }
 }

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::{self, Chain, Ended, Parts};
-use crate::fleet::Fleet;
+use crate::engine::{self, Chain, Ended, Parts, World};
 use crate::record::{self, Stored};
 use crate::store::{self, Lock, Store};
 
@@ -19,8 +17,8 @@ const CAMPAIGN_PAUSE: Duration = Duration::from_millis(500);
 ///
 /// # Errors
 /// What `configure` says. Failures of etcd and fleet are waited out.
-pub async fn serve<S: Store, F: Fleet, C: Clock, E>(
-    mut parts: Parts<S, F, C>,
+pub async fn serve<W: World, E>(
+    mut parts: Parts<W>,
     holder: &str,
     ttl: Duration,
     mut configure: impl FnMut(&Stored) -> Result<Config, E>,

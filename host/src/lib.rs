@@ -42,6 +42,7 @@ mod fakes;
 pub mod fleet;
 pub mod lead;
 pub mod metrics;
+pub mod modules;
 pub mod policy_cli;
 pub mod record;
 pub mod scaling;

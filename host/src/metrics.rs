@@ -7,6 +7,7 @@
 mod key;
 mod ledger;
 mod value;
+mod view;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -15,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use key::parse_timestamp;
 use ledger::Ledger;
+pub use view::Writer;
 
 use crate::config::{Cleanup, Config, MetricWindow};
 use crate::scaling::{Sample, Window};

@@ -3,15 +3,22 @@
 //! The keys and field names under `state`, `init` and `run` are those of the original Dynamite, so that a cluster which
 //! it left running is taken over; fields that are not known here are kept. Everything else has keys of its own.
 
+mod instance;
+mod template;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::config::{Config, Role, Service};
+pub use self::instance::InstanceRecord;
+pub use self::template::template;
 use crate::fleet::UnitOption;
-use crate::scaling::{Cooldown, Direction};
+use crate::scaling::{Cooldown, Direction, PastAction};
 
 /// The root of everything. Its name makes it hidden from etcd v2 listings.
 pub const ROOT: &str = "/_dynamite";
@@ -25,8 +32,13 @@ pub const LEADER: &str = "/_dynamite/leader";
 const RUN: &str = "/_dynamite/run/service";
 const INTENT: &str = "/_dynamite/intent";
 const COOLDOWN: &str = "/_dynamite/cooldown";
+const POLICY_STATE: &str = "/_dynamite/policy";
+const POLICY_STATUS: &str = "/_dynamite/state/policy";
 const SERVICE_STATUS: &str = "/_dynamite/state/service";
 const TEMPLATE: &str = "fleet_service_template";
+
+/// What stands for itself in a part of a key: the name of a threshold policy may be any text.
+const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.').remove(b':').remove(b'@');
 
 /// The key of a service's template.
 #[must_use]
@@ -48,8 +60,21 @@ pub fn intent_key(service: &str, unit: &str) -> String {
 
 /// The key of a policy's cooldown in one direction of a service.
 #[must_use]
-pub fn cooldown_key(service: &str, direction: Direction) -> String {
-    format!("{COOLDOWN}/{service}/{}", direction.as_str())
+pub fn cooldown_key(service: &str, cooldown: &CooldownRecord) -> String {
+    let CooldownRecord { policy, direction, .. } = cooldown;
+    format!("{COOLDOWN}/{service}/{}/{direction}", utf8_percent_encode(policy, NAME))
+}
+
+/// The key of what a policy in a module wants to be given next time.
+#[must_use]
+pub fn policy_state_key(service: &str, policy: &str) -> String {
+    format!("{POLICY_STATE}/{service}/{policy}")
+}
+
+/// The key of what is wrong with a policy of a service.
+#[must_use]
+pub fn policy_status_key(service: &str, policy: &str) -> String {
+    format!("{POLICY_STATUS}/{service}/{policy}")
 }
 
 /// The key of what is wrong with a service.
@@ -126,14 +151,34 @@ pub struct CooldownRecord {
     pub fired_at: Timestamp,
     /// The sample time from which on it may fire again.
     pub until: Timestamp,
+    /// How many instances there were.
+    #[serde(default)]
+    pub instances_before: u32,
+    /// How many there were to be.
+    #[serde(default)]
+    pub instances_after: u32,
 }
 
 impl CooldownRecord {
-    /// The record of a cooldown.
+    /// The record of a cooldown that began when the count of instances was changed `from` one `to` another.
     #[must_use]
-    pub fn new(direction: Direction, policy: &str, cooldown: Cooldown) -> Self {
+    pub fn new(policy: &str, cooldown: Cooldown, (from, to): (u32, u32)) -> Self {
         let Cooldown { fired_at, until } = cooldown;
-        Self { direction: direction.as_str().to_owned(), policy: policy.to_owned(), fired_at, until }
+        let direction = if to > from { Direction::Up } else { Direction::Down };
+        Self {
+            direction: direction.as_str().to_owned(),
+            policy: policy.to_owned(),
+            fired_at,
+            until,
+            instances_before: from,
+            instances_after: to,
+        }
+    }
+
+    /// What was done.
+    #[must_use]
+    pub fn action(&self) -> PastAction {
+        PastAction { at: self.fired_at, before: self.instances_before, after: self.instances_after }
     }
 
     /// The cooldown, if the direction is a word we know.
@@ -143,58 +188,17 @@ impl CooldownRecord {
     }
 }
 
-/// What is recorded of an instance.
-#[derive(Clone, Debug, PartialEq)]
-pub struct InstanceRecord {
-    /// The units attached to it.
-    pub attached: Vec<String>,
-    /// The whole record, with fields of others.
-    json: Map<String, Value>,
+/// What a policy in a module wants to be given next time, as it is stored.
+#[derive(Serialize, Deserialize)]
+struct PolicyState {
+    /// The bytes in base64.
+    state: String,
 }
 
-impl InstanceRecord {
-    /// The record of an instance that is up.
-    #[must_use]
-    pub fn launched(unit: &str, attached: &[String]) -> Self {
-        let unit_json = |name: &str, attached: Vec<Value>| {
-            let mut json = Map::new();
-            json.insert("name".to_owned(), name.into());
-            json.insert("state".to_owned(), "launched".into());
-            json.insert("attached_services".to_owned(), attached.into());
-            json
-        };
-        let nested = attached.iter().map(|name| unit_json(name, Vec::new()).into()).collect();
-        Self { attached: attached.to_vec(), json: unit_json(unit, nested) }
-    }
-
-    /// Reads a record; `None` when it is no JSON object.
-    #[must_use]
-    pub fn read(text: &str) -> Option<Self> {
-        let json: Map<String, Value> = serde_json::from_str(text).ok()?;
-        let nested = json.get("attached_services").and_then(Value::as_array);
-        let attached =
-            nested.into_iter().flatten().filter_map(|unit| unit.get("name")?.as_str()).map(str::to_owned);
-        Some(Self { attached: attached.collect(), json })
-    }
-
-    /// The name of the unit.
-    fn name(&self) -> Option<&str> {
-        self.json.get("name")?.as_str()
-    }
-
-    /// The JSON text.
-    #[must_use]
-    pub fn text(&self) -> String {
-        Value::from(self.json.clone()).to_string()
-    }
-
-    /// The record of the same instance after it was brought up again: fields of others are kept.
-    #[must_use]
-    pub fn relaunched(mut self, unit: &str, attached: &[String]) -> Self {
-        let fresh = Self::launched(unit, attached);
-        self.json.extend(fresh.json);
-        Self { attached: fresh.attached, json: self.json }
-    }
+/// What is stored of a policy's state.
+#[must_use]
+pub fn policy_state(state: &[u8]) -> String {
+    json!(PolicyState { state: BASE64_STANDARD.encode(state) }).to_string()
 }
 
 /// Everything that was found under [`ROOT`] at the start.
@@ -212,6 +216,10 @@ pub struct Stored {
     pub intents: BTreeMap<String, BTreeMap<String, Intent>>,
     /// The cooldowns by service, with their direction.
     pub cooldowns: BTreeMap<String, Vec<CooldownRecord>>,
+    /// What policies in modules want to be given, by service and policy.
+    pub policy_states: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
+    /// The keys that say what a former process found wrong with services and policies.
+    pub troubles: Vec<String>,
     /// Keys whose values could not be read; they are left alone.
     pub unreadable: Vec<String>,
 }
@@ -241,6 +249,8 @@ impl Stored {
             self.status = Some(value.trim().to_owned());
         } else if key == CONFIGURATION {
             self.configuration = Some(value.to_owned());
+        } else if key.starts_with(SERVICE_STATUS) || key.starts_with(POLICY_STATUS) {
+            self.troubles.push(key.to_owned());
         } else if let Some((service, TEMPLATE)) = below(RUN) {
             self.templates.insert(service.to_owned(), serde_json::from_str(value).ok()?);
         } else if let Some((service, unit)) = below(RUN) {
@@ -252,6 +262,10 @@ impl Stored {
         } else if let Some((service, _)) = below(COOLDOWN) {
             let cooldown = serde_json::from_str(value).ok()?;
             self.cooldowns.entry(service.to_owned()).or_default().push(cooldown);
+        } else if let Some((service, policy)) = below(POLICY_STATE) {
+            let state: PolicyState = serde_json::from_str(value).ok()?;
+            let bytes = BASE64_STANDARD.decode(state.state).ok()?;
+            self.policy_states.entry(service.to_owned()).or_default().insert(policy.to_owned(), bytes);
         }
         Some(())
     }
@@ -266,6 +280,14 @@ impl Stored {
         matching.map(CooldownRecord::cooldown).max_by_key(|cooldown| cooldown.fired_at)
     }
 
+    /// The last action in a direction of a service, by whichever policy.
+    #[must_use]
+    pub fn last_action(&self, service: &str, direction: Direction) -> Option<PastAction> {
+        let of_service = self.cooldowns.get(service)?;
+        let matching = of_service.iter().filter(|record| record.direction == direction.as_str());
+        matching.map(CooldownRecord::action).max_by_key(|action| action.at)
+    }
+
     /// The options of the unit file of every service, as the templates hold them, for a start without files.
     pub fn all_unit_options(&self) -> impl Iterator<Item = (String, Vec<UnitOption>)> {
         let attached =
@@ -277,85 +299,6 @@ impl Stored {
             Some((name.to_owned(), Vec::deserialize(options).ok()?))
         })
     }
-}
-
-/// The template of a service with the templates of what is attached to it, on top of what was `stored` before.
-#[must_use]
-pub fn template(
-    config: &Config,
-    service: &Service,
-    stored: Option<&Value>,
-    running: &[(u32, String)],
-) -> Value {
-    let numbers: Vec<u32> = running.iter().map(|(number, _)| *number).collect();
-    let attached: Vec<Value> = service
-        .attached
-        .iter()
-        .filter_map(|name| config.services.get(name))
-        .map(|attached| {
-            let before = stored.and_then(|stored| stored.get("attached_services")?.as_array());
-            let before = before.and_then(|list| {
-                list.iter().find(|value| value.get("name") == Some(&Value::from(&*attached.name)))
-            });
-            let mut value = template_of(attached, before);
-            let units = numbers.iter().map(|number| attached.unit.unit_name(*number));
-            let instances: Map<String, Value> = units
-                .map(|unit| {
-                    (unit.clone(), json!({"name": unit, "state": "launched", "attached_services": []}))
-                })
-                .collect();
-            value.insert("fleet_service_instances".to_owned(), instances.into());
-            value.insert("attached_services".to_owned(), Value::Array(Vec::new()));
-            value.into()
-        })
-        .collect();
-    let mut value = template_of(service, stored);
-    if service.unit.is_template() {
-        // As the original had it: as long as there may be instances, filled up with zeros.
-        let mut used = numbers;
-        let length =
-            service.bounds.max.map_or(used.len(), |max| used.len().max(max.min(USED_NUMBERS_MAX) as usize));
-        used.resize(length, 0);
-        value.insert("used_port_numbers".to_owned(), used.into());
-    }
-    value.insert("attached_services".to_owned(), attached.into());
-    value.entry("fleet_service_instances").or_insert_with(|| json!({}));
-    value.into()
-}
-
-/// How far the list of used numbers is filled up with zeros.
-const USED_NUMBERS_MAX: u32 = 64;
-
-fn template_of(service: &Service, stored: Option<&Value>) -> Map<String, Value> {
-    let mut value = stored.and_then(Value::as_object).cloned().unwrap_or_default();
-    let attached = service.role == Role::Attached;
-    let unless_attached = |field: Value| if attached { Value::Null } else { field };
-    let policy = |name: &Option<String>| name.as_ref().map(|name| json!({"ScalingPolicy": name}));
-    let list = |names: &[String]| if names.is_empty() { Value::Null } else { names.into() };
-    value.insert("name".to_owned(), service.name.clone().into());
-    value.insert(
-        "unit_file_details_json_dict".to_owned(),
-        json!({"desiredState": "inactive", "options": service.unit.options}),
-    );
-    value.insert("path_on_filesystem".to_owned(), service.unit.path.to_string_lossy().into());
-    value.insert(
-        "service_config_details".to_owned(),
-        json!({
-            "name": service.name,
-            "name_of_unit_file": service.unit.name,
-            "type": service.service_type,
-            "min_instance": unless_attached(service.bounds.min.into()),
-            "max_instance": unless_attached(service.bounds.max.into()),
-            "base_instance_prefix_number": unless_attached(service.ports.base.into()),
-            "ports_per_instance": unless_attached(service.ports.per_instance.into()),
-            "attached_services": list(&service.attached),
-            "service_dependency": list(&service.depends_on),
-            "scale_up_policy": policy(&service.scale_up),
-            "scale_down_policy": policy(&service.scale_down),
-        }),
-    );
-    value.insert("is_template".to_owned(), service.unit.is_template().into());
-    value
 }
 
 #[cfg(test)]
@@ -373,6 +316,8 @@ mod tests {
                 policy: "p".to_owned(),
                 fired_at: Timestamp::UNIX_EPOCH,
                 until: Timestamp::from_second(60).unwrap(),
+                instances_before: 1,
+                instances_after: 2,
             }),
         };
         let record = InstanceRecord::launched("web@1.service", &["log@1.service".to_owned()]);

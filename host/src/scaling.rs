@@ -4,6 +4,7 @@ mod decision;
 mod metric;
 mod policy;
 mod roster;
+mod stance;
 mod threshold;
 mod window;
 
@@ -14,5 +15,6 @@ pub use policy::{
     Verdict,
 };
 pub use roster::{Bounds, NUMBER_MAX, Phase, Ports, Roster};
+pub use stance::{Objection, Stance, lowest};
 pub use threshold::{Cooldown, Operator, Outcome, Rule, Threshold};
 pub use window::{Sample, Window};

@@ -22,17 +22,22 @@ pub struct Entry {
     pub key: String,
     /// The value, as UTF-8; bytes that are none become U+FFFD.
     pub value: String,
-    /// The revision (v3 `mod_revision`, v2 `modifiedIndex`) of the last write, for [`Expected::Revision`].
-    pub revision: u64,
 }
 
-/// What must be true of a key for a conditional write to happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expected {
-    /// The key does not exist.
-    Absent,
-    /// The key was last written at this revision.
-    Revision(u64),
+impl Entry {
+    /// The entry, unless its value is larger than [`VALUE_BYTES_MAX`].
+    fn if_small(key: String, value: String) -> Option<Self> {
+        if value.len() > VALUE_BYTES_MAX {
+            leave_out(&key);
+            return None;
+        }
+        Some(Self { key, value })
+    }
+}
+
+/// Says that a listing leaves a key out.
+fn leave_out(key: &str) {
+    tracing::warn!(key, "a value is too large and is not read");
 }
 
 /// Something that happened below a followed path.
@@ -137,19 +142,11 @@ impl Error {
 
 /// What Dynamite needs from etcd, and nothing more.
 pub trait Store: Send + Sync {
-    /// One key; `None` when it does not exist or is a directory.
-    fn get(&self, key: &str) -> impl Future<Output = Result<Option<Entry>, Error>> + Send;
-    /// Every key below `prefix`, in bytewise order of the keys. For Dynamite's own small trees: reads all into memory.
+    /// Every key below `prefix`, in bytewise order of the keys. For Dynamite's own small trees: reads all into memory. A
+    /// value larger than [`VALUE_BYTES_MAX`] is left out: somebody's garbage must not keep Dynamite from starting.
     fn list(&self, prefix: &str) -> impl Future<Output = Result<Vec<Entry>, Error>> + Send;
-    /// Writes a key, whatever it held. Returns the new revision.
-    fn put(&self, key: &str, value: &str) -> impl Future<Output = Result<u64, Error>> + Send;
-    /// Writes a key if `expected` holds: the new revision, or `None` when it did not hold.
-    fn put_if(
-        &self,
-        key: &str,
-        value: &str,
-        expected: Expected,
-    ) -> impl Future<Output = Result<Option<u64>, Error>> + Send;
+    /// Writes a key, whatever it held.
+    fn put(&self, key: &str, value: &str) -> impl Future<Output = Result<(), Error>> + Send;
     /// Removes keys, in as few round trips as the API allows. Those that are not there count as removed.
     fn delete(&self, keys: &[String]) -> impl Future<Output = Result<(), Error>> + Send;
     /// Reports everything below `prefix` and then each change, in batches, until the receiver is dropped. Reconnects

@@ -10,11 +10,17 @@ use crate::cli::{LogFormat, LogLevel};
 /// Fields that say again what the words of the line say. Machines read them, people do not need them.
 const FIELDS_IN_WORDS: [&str; 2] = ["service", "unit"];
 
+/// What `RUST_LOG` asks for; one that is empty asks for nothing, and would silence all but errors.
+fn from_environment() -> Option<EnvFilter> {
+    std::env::var_os(EnvFilter::DEFAULT_ENV).filter(|value| !value.is_empty())?;
+    EnvFilter::try_from_default_env().ok()
+}
+
 /// Sets up logging for the process. `level` beats `RUST_LOG`; without both it is info.
 pub fn init(format: LogFormat, level: Option<LogLevel>) {
     let filter = match level {
         Some(level) => EnvFilter::new(format!("{level:?}").to_lowercase()),
-        None => EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")),
+        None => from_environment().unwrap_or_else(|| EnvFilter::new("info")),
     };
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);

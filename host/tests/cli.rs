@@ -54,7 +54,33 @@ fn the_environment_is_read_and_flags_beat_it() {
     let folders = format!("nowhere,{}", copy.path().display());
     let folders = ("DYNAMITE_SERVICE_FOLDER", folders.as_str());
     assert_eq!(dynamite(&["check"], &[example, folders]).0, Some(1));
-    assert_eq!(dynamite(&["check", "-s", "nowhere"], &[example, folders]).0, Some(0));
+    let (code, out, err) = dynamite(&["check", "-s", "nowhere"], &[example, folders]);
+    assert_eq!(code, Some(0));
+    assert!(err.starts_with("warning: there is no folder `nowhere`\n"), "{err}");
+    assert!(out.ends_with("no errors, 1 warning\n"), "{out}");
+}
+
+#[test]
+fn an_empty_variable_counts_as_not_set() {
+    let all = "CONFIG_FILE SERVICE_FOLDER FLEET_ENDPOINT ETCD_ENDPOINT ETCD_API ETCD_CA_FILE ETCD_CERT_FILE ETCD_KEY_FILE \
+               ETCD_USER ETCD_PASSWORD LOG_FORMAT LOG_LEVEL LEASE_TTL";
+    let names: Vec<String> = all.split_whitespace().map(|name| format!("DYNAMITE_{name}")).collect();
+    let mut empty: Vec<(&str, &str)> = names.iter().map(|name| (&**name, "")).collect();
+    empty.push(("RUST_LOG", ""));
+    let (code, out, err) = dynamite(&["check", "examples/apache/dynamite.yaml"], &empty);
+    assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
+    // It ends because of the certificate, after a warning, which an empty RUST_LOG does not silence.
+    let run = ["-c", "examples/apache/dynamite.yaml", "-s", "nowhere", "--etcd-ca-file", "nowhere.pem"];
+    let (code, _, err) = dynamite(&run, &empty);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("no folder `nowhere`") && err.contains("nowhere.pem"), "{err}");
+}
+
+#[test]
+fn a_file_that_is_missing_is_named_before_etcd_is_asked() {
+    let (code, _, err) = dynamite(&["-c", "nowhere.yaml", "--etcd-ca-file", "nowhere.pem"], &[]);
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("no configuration file") && err.contains("nowhere.yaml"), "{err}");
 }
 
 #[test]

@@ -43,7 +43,8 @@ async fn the_example_scales(api: Api) -> Result<()> {
     .await?;
 
     let (status, took) = daemon.terminate().await?;
-    ensure!(status.success() && took.as_secs() < 2, "{status} after {took:?}");
+    // A second or two where the machine is not busy, and not as long as it waits for an answer anywhere.
+    ensure!(status.success() && took.as_secs() < 5, "{status} after {took:?}");
     ensure!(scene.apaches() == [8081, 8082], "units outlive dynamite: {:?}", scene.running());
     ensure!(scene.value("/_dynamite/leader").await?.is_empty(), "the lease is given back");
     Ok(())

@@ -35,6 +35,12 @@ async fn open(settings: Settings) -> Arc<AnyStore> {
     Arc::new(connect(settings).await.unwrap())
 }
 
+/// What a key below `prefix` holds.
+async fn value(store: &AnyStore, prefix: &str, key: &str) -> Option<String> {
+    let entries = store.list(prefix).await.unwrap();
+    entries.into_iter().find(|entry| entry.key == key).map(|entry| entry.value)
+}
+
 /// A follower, and the keys as its changes tell.
 struct Follower {
     changes: Receiver<Vec<Change>>,

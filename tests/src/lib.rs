@@ -2,5 +2,6 @@
 
 pub mod bench;
 pub mod etcd;
+pub mod modules;
 pub mod scene;
 pub mod wait;

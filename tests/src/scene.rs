@@ -261,7 +261,9 @@ impl Scene {
     /// # Errors
     /// What etcd says.
     pub async fn value(&self, key: &str) -> Result<String> {
-        Ok(self.store.get(key).await?.map(|entry| entry.value).unwrap_or_default())
+        let folder = key.rsplit_once('/').map_or("/", |(folder, _)| folder);
+        let found = self.store.list(folder).await?.into_iter().find(|entry| entry.key == key);
+        Ok(found.map(|entry| entry.value).unwrap_or_default())
     }
 
     /// The keys below a path.

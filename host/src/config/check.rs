@@ -16,6 +16,7 @@ use super::tree::Span;
 use super::units::{Missing, UnitFileProblem, UnitSource};
 use super::{Config, Role, Service, UnitFile, endpoint, is_template};
 use crate::config::FleetEndpoint;
+use crate::fleet::unit_file::is_global;
 use crate::scaling::{Bounds, Ports};
 
 /// The `type` of services that live and die with the instances of another.
@@ -26,6 +27,11 @@ const UNIT_SUFFIXES: &[&str] = &[".service", ".socket", ".device", ".mount", ".a
 
 /// systemd's limit for the name of a unit, in bytes; the number of an instance takes up to five.
 const UNIT_NAME_BYTES_MAX: usize = 250;
+
+/// The name of a unit file without `.service`: it may be left out, and makes all names alike.
+fn stem(file_name: &str) -> &str {
+    file_name.strip_suffix(".service").unwrap_or(file_name)
+}
 
 /// Checks one file.
 pub(super) struct Checker<'r, 'a> {
@@ -246,10 +252,20 @@ impl Checker<'_, '_> {
             paths.iter().map(|path| format!("`{}`", path.display())).collect::<Vec<_>>().join(", ")
         };
         let (message, help) = match self.units.find(entry.name(), file_name) {
+            Ok(unit) if is_global(&unit.options) => (
+                format!(
+                    "`{file_name}` has `Global=true`: fleet runs it on every machine and never says that it is launched"
+                ),
+                "take `Global` out of its section `[X-Fleet]`, or this service out of the configuration"
+                    .to_owned(),
+            ),
             Ok(unit) => return Some(unit),
-            Err(Missing::Nowhere(folders)) => (
+            Err(Missing::Nowhere(folders, names)) => (
                 format!("there is no unit file `{file_name}`"),
-                format!("put it into one of the folders that were searched: {}", list(&folders)),
+                match self.reader.did_you_mean(stem(file_name), names.iter().map(|name| stem(name))) {
+                    Some(help) => format!("{help} These folders were searched: {}", list(&folders)),
+                    None => format!("put it into one of the folders that were searched: {}", list(&folders)),
+                },
             ),
             Err(Missing::Ambiguous(paths)) => (
                 format!("the unit file `{file_name}` is there more than once: {}", list(&paths)),

@@ -104,6 +104,10 @@ pub fn load(path: &Path, extra_folders: &[PathBuf], parse: ParseUnit, loader: &m
                 reader.warning(span, message, None);
             }
         }
+        for folder in extra_folders.iter().filter(|folder| !folder.is_dir()) {
+            let warning = Diagnostic::warning(format!("there is no folder `{}`", folder.display()));
+            reader.report.add(warning.help("--service-folder or DYNAMITE_SERVICE_FOLDER names it"));
+        }
         let mut folders: Vec<PathBuf> = listed.map(|(_, folder)| folder).collect();
         if folders.is_empty() {
             folders.push(SERVICE_FOLDER_DEFAULT.into());

@@ -46,7 +46,7 @@ impl Checker<'_, '_> {
                 self.reader.error(at, format!("unknown key `{}` in {name}", shortened(key)), help);
             }
             What::Missing { key, description } => {
-                let described = description.as_ref().map(|text| format!(": {}", shortened(text)));
+                let described = description.as_ref().map(|text| format!(": {text}"));
                 let help = match config {
                     Some(_) => format!("add `{key}`{}", described.unwrap_or_default()),
                     None => format!("add `config: {{{key}: …}}`{}", described.unwrap_or_default()),

@@ -12,6 +12,9 @@ use crate::fleet::{UnitOption, unit_file};
 /// The largest unit file, in bytes. fleet keeps units in etcd, whose values must be far smaller than a megabyte.
 const UNIT_FILE_BYTES_MAX: u64 = 256 * 1024;
 
+/// Among how many files one of a similar name is looked for: somebody may name `/tmp`.
+const NAMES_MAX: usize = 1_000;
+
 /// A mistake in a unit file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnitFileProblem {
@@ -53,8 +56,8 @@ pub type ParseUnit = fn(&[u8]) -> Result<Vec<UnitOption>, Vec<UnitFileProblem>>;
 /// Why there is no unit file.
 #[derive(Debug)]
 pub(super) enum Missing {
-    /// It is in none of these folders.
-    Nowhere(Vec<PathBuf>),
+    /// It is in none of these folders, which hold files of these names.
+    Nowhere(Vec<PathBuf>, Vec<String>),
     /// It is in several.
     Ambiguous(Vec<PathBuf>),
     /// It cannot be read.
@@ -88,6 +91,13 @@ impl Folders {
         }
         Self { folders: known.into_values().collect(), parse }
     }
+
+    /// The names of what is in the folders, for a suggestion.
+    fn names(&self) -> Vec<String> {
+        let entries =
+            self.folders.iter().flat_map(|folder| folder.read_dir().into_iter().flatten().flatten());
+        entries.take(NAMES_MAX).filter_map(|entry| entry.file_name().into_string().ok()).collect()
+    }
 }
 
 impl UnitSource for Folders {
@@ -98,7 +108,7 @@ impl UnitSource for Folders {
             !matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound || error.kind() == io::ErrorKind::NotADirectory)
         });
         let path = match found.len() {
-            0 => return Err(Missing::Nowhere(self.folders.clone())),
+            0 => return Err(Missing::Nowhere(self.folders.clone(), self.names())),
             1 => found.swap_remove(0),
             _ => return Err(Missing::Ambiguous(found)),
         };

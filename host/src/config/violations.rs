@@ -185,7 +185,7 @@ fn leaf(schema: &Value, error: &ValidationError<'_, '_>, found: &mut Vec<Violati
             found.extend(missing.iter().map(|key| {
                 let described =
                     properties(pointer).and_then(|map| map.get(*key)?.get("description")?.as_str());
-                let description = described.map(str::to_owned);
+                let description = described.map(first_sentence);
                 let what = What::Missing { key: (*key).to_owned(), description };
                 Violation { path: path.clone(), what }
             }));
@@ -242,7 +242,16 @@ fn kinds(types: Types) -> String {
         Type::Array => "a list",
         Type::Object => "a map",
     };
-    types.iter().map(name).collect::<Vec<_>>().join(" or ")
+    let (nothing, mut kinds): (Vec<_>, Vec<_>) = types.iter().partition(|kind| *kind == Type::Null);
+    kinds.extend(nothing);
+    kinds.into_iter().map(name).collect::<Vec<_>>().join(" or ")
+}
+
+/// The first sentence of a description, on one line and not much longer.
+fn first_sentence(text: &str) -> String {
+    const CHARS_MAX: usize = 160;
+    let sentence = text.split_inclusive(". ").next().unwrap_or_default();
+    sentence.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(CHARS_MAX).collect()
 }
 
 /// A value as it is written in YAML.

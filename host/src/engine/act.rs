@@ -4,19 +4,17 @@
 //! An action ends with an [`Outcome`]; it decides nothing. After an error that leaves open whether a request was
 //! carried out, the unit is read again before anything is repeated.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::World;
 use super::context::{Chain, Context, LeadershipLost};
+use super::crew::{Crew, PlannedUnit};
 use super::inventory::{Health, health_of};
-use crate::clock::Clock;
-use crate::fleet::{DesiredState, Error, Fleet, Unit, UnitOption, unit_file};
-use crate::record::{self, Action, CooldownRecord, InstanceRecord, Intent};
-use crate::scaling::{Direction, Loss, Reason};
-use crate::store::Store;
+use crate::fleet::{DesiredState, Error, Fleet, Unit, unit_file};
+use crate::record::{self, CooldownRecord, InstanceRecord, Intent};
+use crate::scaling::Loss;
 
 /// How long a unit may neither run nor be on its way. fleet needs 2 to 7 s to bring it to a machine; one that no machine
 /// accepts, or that systemd starts over and over, waits for ever.
@@ -27,49 +25,6 @@ const ROW_TIME_MAX: Duration = Duration::from_mins(5);
 /// How often a removed unit is looked for until fleet answers 404; it usually does at once.
 const GONE_POLL: Duration = Duration::from_millis(100);
 
-/// A unit as it shall be.
-#[derive(Clone, Debug)]
-pub(crate) struct PlannedUnit {
-    pub(crate) name: String,
-    pub(crate) options: Arc<[UnitOption]>,
-}
-
-/// An instance with its attached units.
-#[derive(Clone, Debug)]
-pub(crate) struct Crew {
-    /// The place of the service on the board; `None` when it is not configured any more.
-    pub(crate) service: Option<usize>,
-    pub(crate) service_name: Arc<str>,
-    pub(crate) number: u32,
-    pub(crate) instance: PlannedUnit,
-    pub(crate) attached: Vec<PlannedUnit>,
-}
-
-impl Crew {
-    /// Every unit, in the order in which they are submitted and removed: attached ones first.
-    fn units(&self) -> impl Iterator<Item = &PlannedUnit> {
-        self.attached.iter().chain([&self.instance])
-    }
-
-    fn names(&self) -> Vec<&str> {
-        self.units().map(|unit| &*unit.name).collect()
-    }
-
-    /// What is about to be done to the crew, on top of what a former run wrote down.
-    pub(crate) fn intent(&self, action: Action, reason: &Reason, before: Option<&Intent>) -> Intent {
-        let mut intent =
-            Intent { action, units: BTreeMap::new(), reason: reason.to_string(), cooldown: None };
-        if let Some(before) = before {
-            intent.units.clone_from(&before.units);
-            intent.cooldown.clone_from(&before.cooldown);
-        }
-        for unit in self.units() {
-            intent.units.entry(unit.name.clone()).or_default().insert(unit_file::hash(&unit.options));
-        }
-        intent
-    }
-}
-
 /// Which of the units that are there already may be touched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
@@ -77,9 +32,9 @@ pub(crate) enum Claim {
     New,
     /// Those with the unit file that the intent of a former run names.
     Intended,
-    /// All: they are recorded. They are kept if they are well.
+    /// Those that are recorded too. They are kept if they are well.
     Recorded,
-    /// All: they are recorded. The instance is lost, unless fleet says otherwise when asked again.
+    /// The same. The instance is lost, unless fleet says otherwise when asked again.
     Lost,
 }
 
@@ -131,7 +86,13 @@ impl From<LeadershipLost> for Trouble {
     }
 }
 
-impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
+/// Whether the intent names the unit, with the unit file that it has.
+fn is_intended(intent: &Intent, unit: &Unit) -> bool {
+    let hashes = intent.units.get(&unit.name);
+    hashes.is_some_and(|hashes| hashes.contains(&unit_file::hash(&unit.options)))
+}
+
+impl<W: World> Context<W> {
     /// Carries out a job.
     pub(crate) async fn carry_out(&self, job: &Job) -> Result<Outcome, LeadershipLost> {
         match job {
@@ -161,7 +122,7 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
         let result = match found {
             Ok(found) => {
                 let (up, kept) = tokio::join!(
-                    self.bring_up(crew, claim, intent, found, &mut ours),
+                    self.bring_up(crew, (claim, intent, before), found, &mut ours),
                     self.keep_cooldown(crew, intent.cooldown.as_ref()),
                 );
                 kept?;
@@ -204,10 +165,8 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
         cooldown: Option<&CooldownRecord>,
     ) -> Result<(), LeadershipLost> {
         let Some(cooldown) = cooldown else { return Ok(()) };
-        let direction =
-            if cooldown.direction == Direction::Up.as_str() { Direction::Up } else { Direction::Down };
         let text = serde_json::to_string(cooldown).unwrap_or_default();
-        self.put(&record::cooldown_key(&crew.service_name, direction), &text).await
+        self.put(&record::cooldown_key(&crew.service_name, cooldown), &text).await
     }
 
     /// The units of a crew as fleet has them, attached ones first.
@@ -243,19 +202,25 @@ impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
     async fn bring_up<'c>(
         &self,
         crew: &'c Crew,
-        claim: &Claim,
-        intent: &Intent,
+        (claim, intent, before): (&Claim, &Intent, Option<&InstanceRecord>),
         mut found: Vec<Option<Unit>>,
         ours: &mut Vec<&'c str>,
     ) -> Result<(), Trouble> {
+        let is_recorded = |name: &String| before.is_some_and(|record| record.attached.contains(name));
         let is_ours = |unit: &Unit| match claim {
             Claim::New => false,
-            Claim::Intended => intent
-                .units
-                .get(&unit.name)
-                .is_some_and(|hashes| hashes.contains(&unit_file::hash(&unit.options))),
-            Claim::Recorded | Claim::Lost => true,
+            Claim::Intended => is_intended(intent, unit),
+            Claim::Recorded | Claim::Lost => {
+                unit.name == crew.instance.name || is_recorded(&unit.name) || is_intended(intent, unit)
+            }
         };
+        for name in crew.former(before, intent) {
+            if is_recorded(&name.to_owned())
+                || self.read(name).await?.is_some_and(|unit| is_intended(intent, &unit))
+            {
+                self.destroy(name).await?;
+            }
+        }
         let mut taken = false;
         for (unit, present) in crew.units().zip(&found) {
             match present {

@@ -9,8 +9,8 @@ use super::act::{Job, Outcome};
 use super::inventory::{Health, Inventory};
 use super::post::Post;
 use crate::config::{Config, Role, Service};
-use crate::record::CooldownRecord;
-use crate::scaling::{Direction, Reason};
+use crate::record::{CooldownRecord, Stored};
+use crate::scaling::{Direction, Reason, lowest};
 
 /// What follows from an event.
 #[derive(Debug, Default)]
@@ -21,6 +21,10 @@ pub struct Effects {
     pub(crate) templates: BTreeSet<usize>,
     /// Services that became degraded or recovered.
     pub(crate) statuses: BTreeSet<usize>,
+    /// Policies in modules whose state changed.
+    pub(crate) policy_states: BTreeSet<usize>,
+    /// Policies in modules that failed or work again.
+    pub(crate) policy_statuses: BTreeSet<usize>,
 }
 
 /// Every service.
@@ -32,6 +36,8 @@ pub(crate) struct Board {
     pub(super) inventory: Arc<Inventory>,
     /// Services that have not had their minimum yet and are not hopeless either.
     unsettled: BTreeSet<usize>,
+    /// The time, as the loop last told it.
+    pub(super) now: Timestamp,
 }
 
 impl Effects {
@@ -57,12 +63,26 @@ impl Board {
             }
         }
         let unsettled = (0..posts.len()).filter(|&index| !posts[index].ready).collect();
-        Self { posts, by_name, inventory: Arc::new(Inventory::empty()), unsettled }
+        Self {
+            posts,
+            by_name,
+            inventory: Arc::new(Inventory::empty()),
+            unsettled,
+            now: Timestamp::UNIX_EPOCH,
+        }
     }
 
     /// Takes in a look at fleet.
     pub(crate) fn see(&mut self, inventory: Arc<Inventory>) {
         self.inventory = inventory;
+    }
+
+    /// Takes in when services were scaled before.
+    pub(super) fn remember(&mut self, stored: &Stored) {
+        for post in &mut self.posts {
+            post.last_up = stored.last_action(&post.service.name, Direction::Up);
+            post.last_down = stored.last_action(&post.service.name, Direction::Down);
+        }
     }
 
     /// Whether every service has had its minimum, or cannot have it for now.
@@ -84,6 +104,7 @@ impl Board {
             let max = post.roster.wanted();
             let reason = Reason::AboveMaximum { count: post.roster.count(), max };
             effects.jobs.push(post.stop(index, number, &reason, None));
+            post.entered(number, self.now);
         }
         while post.roster.count() < post.roster.wanted() {
             let Some(number) = post.free_number(&self.inventory) else {
@@ -92,6 +113,7 @@ impl Board {
             };
             let reason = Reason::BelowWanted { count: post.roster.count(), wanted: post.roster.wanted() };
             effects.jobs.push(post.start(index, number, &reason, None));
+            post.entered(number, self.now);
         }
         self.check_ready(index, effects);
     }
@@ -120,12 +142,55 @@ impl Board {
         }
         let post = &self.posts[index];
         match direction {
+            Direction::Down if post.roster.count() > post.roster.bounds().min => {
+                let count = post.roster.count();
+                lowest(count, count - 1, post.stances())?;
+                post.roster.may_shrink(number, |number| post.unit_name(number))
+            }
             Direction::Up => {
                 post.roster.may_grow()?;
                 post.free_number(&self.inventory).ok_or(Reason::NoFreeNumber)
             }
             Direction::Down => post.roster.may_shrink(number, |number| post.unit_name(number)),
         }
+    }
+
+    /// How far the service can be brought to `wanted` instances, which is within its bounds, by a policy in a module.
+    ///
+    /// # Errors
+    /// The reason to hold.
+    pub(crate) fn reach(&self, index: usize, policy: &str, wanted: u32) -> Result<u32, Reason> {
+        let post = &self.posts[index];
+        let count = post.roster.count();
+        if wanted >= count {
+            return Ok(wanted);
+        }
+        lowest(count, wanted, post.stances().filter(|(other, _)| *other != policy))
+    }
+
+    /// Brings the service to `made` instances, as far as that goes: the instances of these numbers are stopped first.
+    ///
+    /// # Errors
+    /// The reason to hold, if nothing can be done at all.
+    pub(crate) fn move_to(
+        &mut self,
+        index: usize,
+        made: u32,
+        named: &[u32],
+        reason: &Reason,
+        record: &CooldownRecord,
+    ) -> Result<Vec<Job>, Reason> {
+        let count = self.posts[index].roster.count();
+        let direction = if made > count { Direction::Up } else { Direction::Down };
+        let mut jobs = Vec::new();
+        for step in 0..count.abs_diff(made) as usize {
+            match self.scale(index, direction, named.get(step).copied()) {
+                Ok(number) => jobs.push(self.decide(index, direction, number, reason, record.clone())),
+                Err(reason) if jobs.is_empty() => return Err(reason),
+                Err(_) => break,
+            }
+        }
+        Ok(jobs)
     }
 
     /// Makes the decision that [`Board::scale`] allowed.
@@ -139,16 +204,21 @@ impl Board {
     ) -> Job {
         let post = &mut self.posts[index];
         post.failures = 0; // A new decision is a new chance.
-        match direction {
+        let action = Some(cooldown.action());
+        let job = match direction {
             Direction::Up => {
+                post.last_up = action;
                 post.roster.want(post.roster.wanted() + 1);
                 post.start(index, number, reason, Some(cooldown))
             }
             Direction::Down => {
+                post.last_down = action;
                 post.roster.want(post.roster.wanted().saturating_sub(1));
                 post.stop(index, number, reason, Some(cooldown))
             }
-        }
+        };
+        post.entered(number, self.now);
+        job
     }
 
     /// Takes in what came of a job.
@@ -156,7 +226,8 @@ impl Board {
         let crew = job.crew();
         let unit = &crew.instance.name;
         let Some(index) = crew.service else {
-            tracing::info!(service = &*crew.service_name, unit, "removed what is not configured any more");
+            let service = &*crew.service_name;
+            tracing::info!(service, unit, "{service}: {unit} is gone, as it is not configured any more");
             return;
         };
         let post = &mut self.posts[index];
@@ -213,7 +284,7 @@ impl Board {
                         }
                     }
                     Health::Up | Health::Pending => {
-                        post.mend(index, number, inventory, effects);
+                        post.mend((index, number), inventory, now, effects);
                     }
                 }
             }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::advisors::Advisors;
 use super::board::{Board, Effects};
 use super::inventory::Inventory;
 use super::policies::{Mode, Policies, Shown};
 use super::registrations::Registrations;
 use crate::config::Config;
 use crate::metrics::{Metrics, Skipped};
-use crate::record::Stored;
+use crate::modules::Question;
+use crate::record::{self, Stored};
+use crate::scaling::Verdict;
 use crate::store::Change;
 
 /// How far reading etcd has come.
@@ -32,6 +35,7 @@ pub struct Brain {
     pub(super) board: Board,
     pub(super) metrics: Metrics,
     policies: Policies,
+    pub(super) advisors: Advisors,
     registrations: Registrations,
     reading: Reading,
 }
@@ -40,15 +44,24 @@ impl Brain {
     /// What follows from the configuration, and the cooldowns that are stored.
     #[must_use]
     pub fn new(config: &Config, stored: &Stored) -> Self {
-        let board = Board::new(config);
+        let mut board = Board::new(config);
         let mut metrics = Metrics::new(config);
         let policies = Policies::new(config, &board, &mut metrics, stored);
+        let advisors = Advisors::new(config, &mut board, &mut metrics, stored);
+        board.remember(stored);
         let registrations = Registrations::new(config, &board);
-        Self { board, metrics, policies, registrations, reading: Reading::Registrations }
+        Self { board, metrics, policies, advisors, registrations, reading: Reading::Registrations }
     }
 
     /// Takes over what a former run left, given the first look at fleet.
-    pub(super) fn take_over(&mut self, stored: &Stored, inventory: Arc<Inventory>, effects: &mut Effects) {
+    pub(super) fn take_over(
+        &mut self,
+        stored: &Stored,
+        inventory: Arc<Inventory>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        self.board.now = now;
         self.board.see(inventory);
         self.board.recover(stored, effects);
         self.board.plan_all(effects);
@@ -56,6 +69,7 @@ impl Brain {
 
     /// Takes in a look at fleet.
     pub(super) fn look(&mut self, inventory: Arc<Inventory>, now: Timestamp, effects: &mut Effects) {
+        self.board.now = now;
         self.board.see(inventory);
         self.board.observe(now, effects);
     }
@@ -85,6 +99,7 @@ impl Brain {
     /// Takes in changes below the metrics path, and decides. Returns what is to be done.
     pub fn take_metrics(&mut self, changes: &[Change], now: Timestamp) -> Effects {
         let mut effects = Effects::default();
+        self.board.now = now;
         for change in changes {
             match change {
                 Change::SnapshotStart => self.snapshot_begins(),
@@ -114,6 +129,42 @@ impl Brain {
         }
     }
 
+    /// The service and policy of a policy in a module.
+    pub(super) fn advised(&self, index: usize) -> (&str, &str) {
+        let advisor = &self.advisors.all[index];
+        (&self.board.posts[advisor.service].service.name, &advisor.policy)
+    }
+
+    /// The keys of the states of policies that no service names any more.
+    pub(super) fn unasked(&self, stored: &Stored) -> Vec<String> {
+        let pairs = stored.policy_states.iter();
+        let pairs =
+            pairs.flat_map(|(service, policies)| policies.keys().map(move |policy| (&**service, &**policy)));
+        let is_asked = |pair| (0..self.advisors.all.len()).any(|index| self.advised(index) == pair);
+        pairs
+            .filter(|pair| !is_asked(*pair))
+            .map(|(service, policy)| record::policy_state_key(service, policy))
+            .collect()
+    }
+
+    /// The questions to policies in modules that are due.
+    pub(super) fn questions(&mut self, now: Timestamp) -> Vec<(usize, Question)> {
+        self.board.now = now;
+        self.advisors.questions(&self.board, &self.metrics, &self.registrations)
+    }
+
+    /// Takes in an answer of a policy in a module.
+    pub(super) fn answered(
+        &mut self,
+        index: usize,
+        answer: Result<Verdict, String>,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        self.board.now = now;
+        self.advisors.answered(index, answer, &mut self.board, effects);
+    }
+
     fn snapshot_begins(&mut self) {
         if self.reading == Reading::Live {
             self.reading = Reading::Again;
@@ -125,6 +176,7 @@ impl Brain {
             self.evaluate(Mode::Rebuild, now, effects);
             let counts = self.metrics.counts();
             tracing::info!(samples = counts.samples, "read the samples that were there; policies are live");
+            self.advisors.go_live(now);
         }
         self.reading = Reading::Live;
     }
@@ -146,6 +198,9 @@ impl Brain {
             let owner = id.and_then(|id| self.registrations.owner(service_type, id));
             let shown = Shown { fresh: &fresh, id, owner, mode };
             self.policies.step(&shown, &mut self.board, &mut effects.jobs);
+            if mode == Mode::Live {
+                self.advisors.hear(fresh.signal, owner, &self.board);
+            }
         }
     }
 }

@@ -9,10 +9,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, sleep};
 
-use super::Parts;
 use super::inventory::Inventory;
-use crate::clock::Clock;
-use crate::fleet::Fleet;
+use super::{Parts, World};
 use crate::store::{Lock, Store};
 
 /// How many calls to fleet may be under way: a real fleetd serves one unit in some 7 ms, more at once gain nothing.
@@ -41,8 +39,8 @@ impl fmt::Display for LeadershipLost {
 }
 
 /// What every action needs.
-pub(crate) struct Context<S, F, C> {
-    pub(crate) parts: Parts<S, F, C>,
+pub(crate) struct Context<W: World> {
+    pub(crate) parts: Parts<W>,
     pub(crate) lock: Lock,
     /// Until when nobody else can lead.
     lease_end: Mutex<Instant>,
@@ -63,9 +61,9 @@ impl Drop for Waiting<'_> {
     }
 }
 
-impl<S: Store, F: Fleet, C: Clock> Context<S, F, C> {
+impl<W: World> Context<W> {
     /// `lock` was taken by a request sent at `locked_at`.
-    pub(crate) fn new(mut parts: Parts<S, F, C>, lock: Lock, locked_at: Instant) -> Self {
+    pub(crate) fn new(mut parts: Parts<W>, lock: Lock, locked_at: Instant) -> Self {
         let rng = parts.rng.fork();
         Self {
             parts,

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::World;
 use super::context::{Context, LeadershipLost};
 use super::inventory::Inventory;
 use super::main_loop::Event;
-use crate::clock::Clock;
-use crate::fleet::Fleet;
-use crate::store::Store;
 
 /// How often fleet is looked at while nothing is expected of it. A look costs a real fleetd some 60 ms per 100 units.
 const IDLE: Duration = Duration::from_secs(5);
@@ -50,7 +48,7 @@ impl Pace {
 }
 
 /// Looks at fleet, until it answers.
-pub(super) async fn look<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C>) -> Inventory {
+pub(super) async fn look<W: World>(context: &Context<W>) -> Inventory {
     let mut patience = context.patience("looking at fleet");
     loop {
         match Inventory::look(&context.parts.fleet).await {
@@ -64,10 +62,7 @@ pub(super) async fn look<S: Store, F: Fleet, C: Clock>(context: &Context<S, F, C
 }
 
 /// Looks at fleet when it is due, and soon if an action begins to wait for fleet before that.
-pub(super) async fn look_after<S: Store, F: Fleet, C: Clock>(
-    context: &Context<S, F, C>,
-    pace: Pace,
-) -> Result<Event, LeadershipLost> {
+pub(super) async fn look_after<W: World>(context: &Context<W>, pace: Pace) -> Result<Event, LeadershipLost> {
     let began = Instant::now();
     let pause = if context.anyone_waiting() { pace.busy } else { IDLE };
     let mut due = began + pause.max(pace.rest);

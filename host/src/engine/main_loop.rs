@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
+use super::World;
 use super::act::{Job, Outcome};
 use super::board::Effects;
 use super::brain::Brain;
@@ -19,9 +22,10 @@ use super::looking::{self, Newcomer, Pace};
 use super::post::Post;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::fleet::Fleet;
+use crate::modules::Modules;
 use crate::record::{self, Status, Stored};
-use crate::store::{Change, Store};
+use crate::scaling::Verdict;
+use crate::store::Change;
 
 /// Something that the loop waits for.
 pub(super) enum Event {
@@ -29,6 +33,9 @@ pub(super) enum Event {
     Looked(Inventory, Newcomer),
     TemplateWritten(usize),
     CleanUpDue,
+    Answered(usize, Result<Verdict, String>),
+    StateDue(usize),
+    StateWritten(usize),
     Deleted,
     Done,
 }
@@ -36,8 +43,8 @@ pub(super) enum Event {
 type Pending<'c> = FuturesUnordered<Pin<Box<dyn Future<Output = Result<Event, LeadershipLost>> + Send + 'c>>>;
 
 /// The loop with everything it holds.
-pub(super) struct Engine<'c, S, F, C> {
-    pub(super) context: &'c Context<S, F, C>,
+pub(super) struct Engine<'c, W: World> {
+    pub(super) context: &'c Context<W>,
     pub(super) config: &'c Config,
     pub(super) brain: Brain,
     /// The templates as last written, with fields of others.
@@ -48,11 +55,13 @@ pub(super) struct Engine<'c, S, F, C> {
     pub(super) status: Status,
     /// Unneeded keys are waited for or being deleted.
     pub(super) cleaning: bool,
+    /// The states of policies that are to be written, and whether they changed since that began.
+    pub(super) saving: BTreeMap<usize, bool>,
 }
 
-impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
+impl<'c, W: World> Engine<'c, W> {
     /// An engine that has done nothing yet.
-    pub(super) fn new(context: &'c Context<S, F, C>, config: &'c Config, stored: &Stored) -> Self {
+    pub(super) fn new(context: &'c Context<W>, config: &'c Config, stored: &Stored) -> Self {
         let brain = Brain::new(config, stored);
         let posts = &brain.board.posts;
         let templates = posts.iter().map(|post| stored.templates.get(&post.service.name).cloned()).collect();
@@ -66,6 +75,7 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
             pending: Pending::default(),
             status: if fresh { Status::Initializing } else { Status::Recovering },
             cleaning: false,
+            saving: BTreeMap::new(),
         }
     }
 
@@ -108,11 +118,16 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
         wrote?;
         context.set_inventory(inventory);
         let mut effects = Effects::default();
-        self.brain.take_over(stored, context.inventory(), &mut effects);
+        self.brain.take_over(stored, context.inventory(), context.parts.clock.now(), &mut effects);
         for service in stored.templates.keys() {
             if !self.brain.board.by_name.contains_key(service) {
                 self.write(record::template_key(service), None);
             }
+        }
+        // Every start is a new chance; if it is in vain, that is written again.
+        let stale = stored.troubles.iter().cloned().chain(self.brain.unasked(stored));
+        for key in stale.collect::<Vec<_>>() {
+            self.write(key, None);
         }
         let instances: u32 = self.brain.board.posts.iter().map(|post| post.roster.count()).sum();
         tracing::info!(
@@ -134,6 +149,7 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
     ) -> Result<Infallible, LeadershipLost> {
         let mut pace = Pace::first();
         loop {
+            let question_due = self.question_due();
             tokio::select! {
                 biased;
                 Some(event) = self.pending.next() => match event? {
@@ -149,7 +165,9 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
                     let effects = self.brain.take_metrics(&changes, self.context.parts.clock.now());
                     self.apply(effects);
                 }
+                () = sleep(question_due.unwrap_or_default()), if question_due.is_some() => {}
             }
+            self.ask();
             self.clean_up();
             self.note_status();
         }
@@ -167,9 +185,39 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
                     self.write_template(index);
                 }
             }
+            Event::Answered(index, answer) => {
+                let mut effects = Effects::default();
+                self.brain.answered(index, answer, self.context.parts.clock.now(), &mut effects);
+                self.apply(effects);
+            }
+            Event::StateDue(index) => self.write_state(index),
+            Event::StateWritten(index) => {
+                if self.saving.remove(&index) == Some(true) {
+                    self.save_state(index);
+                }
+            }
             Event::CleanUpDue => self.delete_unneeded(),
             Event::Deleted => self.cleaning = false,
             Event::Looked(..) | Event::Done => {}
+        }
+    }
+
+    /// How long it is until a policy is to be asked.
+    fn question_due(&self) -> Option<Duration> {
+        let due = self.brain.advisors.next_due()?;
+        Some(due.duration_since(self.context.parts.clock.now()).try_into().unwrap_or_default())
+    }
+
+    /// Asks the policies that are due.
+    fn ask(&mut self) {
+        if self.brain.advisors.next_due().is_none_or(|due| due > self.context.parts.clock.now()) {
+            return;
+        }
+        let context = self.context;
+        for (index, question) in self.brain.questions(context.parts.clock.now()) {
+            self.pending.push(Box::pin(async move {
+                Ok(Event::Answered(index, context.parts.modules.decide(question).await))
+            }));
         }
     }
 
@@ -196,6 +244,12 @@ impl<'c, S: Store, F: Fleet, C: Clock> Engine<'c, S, F, C> {
         }
         for index in effects.statuses {
             self.write_service_status(index);
+        }
+        for index in effects.policy_states {
+            self.save_state(index);
+        }
+        for index in effects.policy_statuses {
+            self.write_policy_status(index);
         }
     }
 }

@@ -2,19 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::act::Job;
 use super::board::Board;
 use super::post;
 use super::registrations::Owner;
+use super::told::Told;
 use crate::config::{Config, PolicyKind, Role};
 use crate::metrics::{Fresh, Metrics, SeriesId, Signal};
 use crate::record::{CooldownRecord, Stored};
 use crate::scaling::{Decision, Direction, Firing, Outcome, Reason, Threshold, Verb};
-
-/// How long, in sample time, the same reason to hold is not logged again.
-const TOLD_AGAIN: SignedDuration = SignedDuration::from_mins(5);
 
 /// A policy in one direction of one service.
 #[derive(Debug)]
@@ -26,8 +24,7 @@ struct Scaler {
     threshold: Threshold<SeriesId>,
     /// How many of its decisions something stopped.
     stopped: u64,
-    /// The last reason to hold that was logged, and the time of its sample.
-    told: Option<(Reason, Timestamp)>,
+    told: Told,
 }
 
 /// The scalers that read a signal and scale services of one type.
@@ -94,7 +91,7 @@ impl Policies {
                     metric: window.metric.to_string(),
                     threshold,
                     stopped: 0,
-                    told: None,
+                    told: Told::default(),
                 });
             }
         }
@@ -144,8 +141,10 @@ impl Scaler {
             Ok(number) => {
                 let reason = Reason::Threshold(Box::new(self.firing(shown.fresh, since, shown.id)));
                 let cooldown = self.threshold.fired(&series, sample.at);
-                let cooldown = CooldownRecord::new(self.direction, &self.policy, cooldown);
-                self.told = None;
+                let count = board.posts[self.service].roster.count();
+                let to = self.direction.step(count);
+                let cooldown = CooldownRecord::new(&self.policy, cooldown, (count, to));
+                self.told.forget();
                 Some(board.decide(self.service, self.direction, number, &reason, cooldown))
             }
         }
@@ -166,14 +165,10 @@ impl Scaler {
 
     fn hold(&mut self, reason: Reason, at: Timestamp, board: &Board) {
         self.stopped += 1;
-        let again = |(told, when): &(Reason, Timestamp)| {
-            !told.same_kind(&reason) || at.duration_since(*when) >= TOLD_AGAIN
-        };
-        if self.told.as_ref().is_none_or(again) {
+        if self.told.is_news(&reason, at) {
             let service = board.posts[self.service].service.name.clone();
-            post::log(&Decision { service, verb: Verb::Hold, unit: None, reason: reason.clone() });
+            post::log(&Decision { service, verb: Verb::Hold, unit: None, reason });
             tracing::debug!(policy = self.policy, stopped = self.stopped, "decisions stopped so far");
-            self.told = Some((reason, at));
         }
     }
 }

@@ -1,18 +1,21 @@
 //! One service: its instances, what it may do with them, and how it bears failures.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::act::{Claim, Crew, Job, PlannedUnit};
+use super::act::{Claim, Job};
 use super::board::Effects;
+use super::crew::{Crew, PlannedUnit};
 use super::inventory::{Health, Inventory};
 use crate::config::{Config, Service, UnitFile};
 use crate::fleet::UnitOption;
 use crate::record::{self, Action, CooldownRecord, InstanceRecord};
-use crate::scaling::{Decision, Loss, Phase, Reason, Roster, Verb};
+use crate::scaling::{
+    Decision, InstanceState, Loss, PastAction, Phase, Reason, Roster, SeenInstance, SeenService, Stance, Verb,
+};
 
 /// How many attempts to start an instance may fail in a row before the service is degraded.
 const ATTEMPTS_MAX: u32 = 4;
@@ -35,8 +38,14 @@ pub(super) struct Seat {
     doubts: u8,
     /// Attached units that are being mended.
     pub(super) mending: BTreeSet<String>,
+    /// How often attached units were mended of late, and when last.
+    mended: BTreeMap<String, (u32, Timestamp)>,
     /// When it came up.
     since: Option<Timestamp>,
+    /// When it got into its phase, as far as this run knows.
+    entered: Timestamp,
+    /// It was lost, and another is about to take its place.
+    replaced: bool,
 }
 
 /// A unit file with its options where jobs can share them.
@@ -50,6 +59,20 @@ impl Seat {
     /// An instance that a former run left, with its record.
     pub(super) fn recorded(record: Option<&InstanceRecord>) -> Self {
         Self { record: record.cloned(), ..Self::default() }
+    }
+
+    /// Whether an attached unit shall be mended now; one that does not stay up is mended after growing pauses.
+    fn may_mend(&mut self, unit: &str, now: Timestamp) -> bool {
+        let (times, last) = self.mended.get(unit).copied().unwrap_or((0, Timestamp::MIN));
+        let since = now.duration_since(last);
+        let times = if since > FAILURES_APART { 0 } else { times };
+        let pause = (PAUSE_MIN * (1 << times.min(6))).min(PAUSE_MAX);
+        let due = times == 0 || since >= SignedDuration::try_from(pause).unwrap_or(STABLE);
+        let due = due && self.mending.insert(unit.to_owned());
+        if due {
+            self.mended.insert(unit.to_owned(), (times + 1, now));
+        }
+        due
     }
 }
 
@@ -85,6 +108,11 @@ pub(super) struct Post {
     pub(super) leftovers: Vec<Job>,
     /// The last reason to hold that was logged while planning.
     told: Option<Reason>,
+    /// What its policies in modules last said.
+    pub(super) stances: BTreeMap<String, Stance>,
+    /// The last time it was scaled up, and down.
+    pub(super) last_up: Option<PastAction>,
+    pub(super) last_down: Option<PastAction>,
 }
 
 impl Post {
@@ -104,6 +132,9 @@ impl Post {
             taken: BTreeSet::new(),
             leftovers: Vec::new(),
             told: None,
+            stances: BTreeMap::new(),
+            last_up: None,
+            last_down: None,
             service: service.clone(),
         }
     }
@@ -122,6 +153,12 @@ impl Post {
             instance: self.blueprint.unit(number),
             attached: self.attached.iter().map(|blueprint| blueprint.unit(number)).collect(),
         }
+    }
+
+    /// The units of an instance that is up: those that it was started with.
+    fn crew_up(&self, index: usize, number: u32) -> Crew {
+        let record = self.roster.get(number).and_then(|seat| seat.record.as_ref());
+        self.crew(index, number).begun_with(record, None)
     }
 
     /// The lowest number under which nobody has a unit.
@@ -162,7 +199,7 @@ impl Post {
         reason: &Reason,
         cooldown: Option<CooldownRecord>,
     ) -> Job {
-        let crew = self.crew(index, number);
+        let crew = self.crew_up(index, number);
         self.tell(Verb::Down, &crew, reason);
         self.roster.enter(number, Phase::Stopping);
         let intent = crew.intent(Action::Stop, reason, None).with_cooldown(cooldown);
@@ -186,20 +223,30 @@ impl Post {
         let reason = Reason::Lost(loss);
         self.tell(Verb::Replace, &crew, &reason);
         self.roster.enter(number, Phase::Starting);
+        self.entered(number, now);
+        if let Some(seat) = self.roster.get_mut(number) {
+            seat.replaced = true;
+        }
         let record = self.roster.get(number).and_then(|seat| seat.record.clone());
         let intent = crew.intent(Action::Start, &reason, None);
         Some(Job::Start { crew, claim: Claim::Lost, intent, record, after: self.pause() })
     }
 
     /// Looks after the attached units of an instance that is well.
-    pub(super) fn mend(&mut self, index: usize, number: u32, inventory: &Inventory, effects: &mut Effects) {
-        let crew = self.crew(index, number);
+    pub(super) fn mend(
+        &mut self,
+        (index, number): (usize, u32),
+        inventory: &Inventory,
+        now: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let crew = self.crew_up(index, number);
         let Some(seat) = self.roster.get_mut(number) else { return };
         seat.doubts = 0;
-        for unit in &crew.attached {
+        for unit in crew.attached.iter().filter(|unit| !unit.options.is_empty()) {
             // One whose process ended without a failure may have been meant to: it announces something and exits.
             let Health::Lost(loss) = inventory.health(&unit.name) else { continue };
-            if loss == Loss::Ended || !seat.mending.insert(unit.name.clone()) {
+            if loss == Loss::Ended || !seat.may_mend(&unit.name, now) {
                 continue;
             }
             let reason = Reason::Lost(loss);
@@ -220,6 +267,43 @@ impl Post {
             };
             seat.record = Some(launched);
             seat.since = Some(now);
+            seat.replaced = false;
+        }
+        self.entered(crew.number, now);
+    }
+
+    /// Notes that an instance got into its phase.
+    pub(super) fn entered(&mut self, number: u32, now: Timestamp) {
+        if let Some(seat) = self.roster.get_mut(number) {
+            seat.entered = now;
+        }
+    }
+
+    /// What its policies in modules last said.
+    pub(super) fn stances(&self) -> impl Iterator<Item = (&str, Stance)> {
+        self.stances.iter().map(|(policy, stance)| (policy.as_str(), *stance))
+    }
+
+    /// The service as policies in modules see it.
+    pub(super) fn seen(&self) -> SeenService {
+        let Service { name, service_type, bounds, .. } = &self.service;
+        let instances = self.roster.iter().map(|(number, phase, seat)| SeenInstance {
+            name: self.unit_name(number),
+            number,
+            state: match phase {
+                Phase::Starting if seat.replaced => InstanceState::Failed,
+                Phase::Starting => InstanceState::Starting,
+                Phase::Running => InstanceState::Running,
+                Phase::Stopping => InstanceState::Stopping,
+            },
+            since: seat.entered,
+        });
+        SeenService {
+            name: name.clone(),
+            service_type: service_type.clone(),
+            min: bounds.min,
+            max: bounds.max,
+            instances: instances.collect(),
         }
     }
 

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::act::{Claim, Crew, Job, PlannedUnit};
+use super::act::{Claim, Job};
 use super::board::{Board, Effects};
+use super::crew::{Crew, PlannedUnit};
 use super::inventory::{Health, Inventory};
 use super::post::{Post, Seat};
 use crate::record::{Action, InstanceRecord, Intent, Stored};
@@ -62,10 +63,10 @@ impl Post {
         intent: Option<&Intent>,
         inventory: &Inventory,
     ) -> Option<Job> {
-        let mut crew = self.crew(index, number);
+        let crew = self.crew(index, number);
         let seat = Seat::recorded(record);
         if let Some(intent) = intent.filter(|intent| intent.action == Action::Stop) {
-            crew.also_remove(record, Some(intent));
+            let crew = crew.begun_with(record, Some(intent));
             self.roster.set(number, Phase::Stopping, seat);
             self.tell(Verb::Down, &crew, &Reason::Resumed);
             return Some(Job::Stop {
@@ -90,26 +91,12 @@ impl Post {
     }
 }
 
-impl Crew {
-    /// Adds the attached units that were recorded under other names than those that are configured now.
-    fn also_remove(&mut self, record: Option<&InstanceRecord>, intent: Option<&Intent>) {
-        let recorded = record.into_iter().flat_map(|record| &record.attached);
-        let intended = intent.into_iter().flat_map(|intent| intent.units.keys());
-        for name in recorded.chain(intended) {
-            let known = *name == self.instance.name || self.attached.iter().any(|unit| unit.name == *name);
-            if !known {
-                self.attached.push(PlannedUnit { name: name.clone(), options: [].into() });
-            }
-        }
-    }
-}
-
 /// The removal of an instance whose service, or unit file, is not configured any more.
 fn orphan(service: &str, unit: &str, record: Option<&InstanceRecord>, intent: Option<&Intent>) -> Job {
     let instance = PlannedUnit { name: unit.to_owned(), options: [].into() };
-    let mut crew =
+    let crew =
         Crew { service: None, service_name: service.into(), number: 0, instance, attached: Vec::new() };
-    crew.also_remove(record, intent);
+    let crew = crew.begun_with(record, intent);
     tracing::warn!(service, unit, "{service}: down {unit}: {}", Reason::NotConfigured);
     Job::Stop { intent: crew.intent(Action::Stop, &Reason::NotConfigured, intent), crew }
 }

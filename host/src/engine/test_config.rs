@@ -4,10 +4,11 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::config::{
-    Cleanup, Config, EtcdPaths, MetricWindow, PolicyKind, Role, ScalingPolicy, Service, UnitFile,
+    Cleanup, Config, EtcdPaths, MetricWindow, PolicyKind, Role, ScalingPolicy, Service, UnitFile, WasmPolicy,
 };
 use crate::fleet::UnitOption;
 use crate::scaling::{Bounds, MetricName, Operator, Ports, Rule};
+use crate::wasm::Limits;
 
 /// What a test cares about.
 pub(crate) struct Given<'g> {
@@ -88,5 +89,24 @@ pub(crate) fn config(given: &Given<'_>) -> Config {
         services: services.into_iter().map(|service| (service.name.clone(), service)).collect(),
         policies: policies.into_iter().map(|policy| (policy.name.clone(), policy)).collect(),
         document: json!({"Dynamite": {}}),
+    }
+}
+
+/// Has `web` scaled by `hot` alone, as a policy in a module, both ways.
+pub(crate) fn scale_by_module(config: &mut Config, cooldown: i64) {
+    config.policies["hot"].kind = PolicyKind::Wasm(Box::new(wasm_policy(cooldown)));
+    let web = &mut config.services["web"];
+    (web.scale_up, web.scale_down, web.scale_both) = (None, None, vec!["hot".to_owned()]);
+}
+
+/// A policy in a module that rests so many seconds after it scaled.
+pub(crate) fn wasm_policy(cooldown: i64) -> WasmPolicy {
+    WasmPolicy {
+        module: "policy.wasm".into(),
+        sha256: None,
+        config: "{}".to_owned(),
+        interval: SignedDuration::from_secs(10),
+        cooldown: SignedDuration::from_secs(cooldown),
+        limits: Limits::default(),
     }
 }

@@ -10,7 +10,7 @@ use super::inventory::Inventory;
 use super::test_config::{Given, config, service};
 use crate::config::{Config, Role};
 use crate::record::{Action, CooldownRecord, InstanceRecord, Intent, Stored};
-use crate::scaling::{Cooldown, Direction};
+use crate::scaling::Cooldown;
 use crate::store::Change;
 
 const BASE: i64 = 1_438_089_350;
@@ -48,7 +48,7 @@ impl Fixture {
     fn recovering(config: &Config, stored: &Stored, up: &[&str]) -> (Self, Vec<String>) {
         let mut brain = Brain::new(config, stored);
         let mut effects = super::Effects::default();
-        brain.take_over(stored, Arc::new(Inventory::of_running(up)), &mut effects);
+        brain.take_over(stored, Arc::new(Inventory::of_running(up)), at(0), &mut effects);
         (Self { brain }, effects.jobs.iter().map(name).collect())
     }
 
@@ -151,7 +151,7 @@ fn samples_from_before_the_start_set_triggers_and_cause_nothing() {
 #[test]
 fn a_cooldown_from_before_the_start_is_in_force() {
     let mut stored = stored(&TWO);
-    let cooldown = CooldownRecord::new(Direction::Up, "hot", Cooldown { fired_at: at(0), until: at(60) });
+    let cooldown = CooldownRecord::new("hot", Cooldown { fired_at: at(0), until: at(60) }, (2, 3));
     stored.cooldowns.insert("web".to_owned(), vec![cooldown]);
     let (mut fixture, _) = Fixture::recovering(&config(&Given::default()), &stored, &TWO);
     fixture.brain.take_registrations(&[Change::SnapshotStart, Change::SnapshotEnd]);
@@ -161,7 +161,7 @@ fn a_cooldown_from_before_the_start_is_in_force() {
 }
 
 #[test]
-fn what_was_begun_is_finished_and_what_is_not_configured_goes() {
+fn what_wbegun_with_is_finished_and_what_is_not_configured_goes() {
     let mut stored = stored(&THREE);
     stored.instances.insert("gone".to_owned(), [record("gone@1.service")].into());
     let stop = Intent { action: Action::Stop, units: [].into(), reason: String::new(), cooldown: None };
@@ -178,7 +178,7 @@ fn instances_of_a_former_unit_file_go_when_the_minimum_of_new_ones_is_up() {
     let mut brain = Brain::new(&config, &stored(&["former@1.service"]));
     let mut effects = super::Effects::default();
     let inventory = Arc::new(Inventory::of_running(&["former@1.service"]));
-    brain.take_over(&stored(&["former@1.service"]), inventory, &mut effects);
+    brain.take_over(&stored(&["former@1.service"]), inventory, at(0), &mut effects);
     let jobs = effects.jobs;
     assert_eq!(
         jobs.iter().map(name).collect::<Vec<_>>(),
@@ -197,6 +197,27 @@ fn a_lowered_maximum_is_applied_from_the_top() {
     config.services["web"].bounds.max = Some(2);
     let (_, jobs) = Fixture::recovering(&config, &stored(&THREE), &THREE);
     assert_eq!(jobs, ["stop web@8084.service"]);
+}
+
+#[test]
+fn an_attached_unit_that_does_not_stay_up_is_brought_back_after_growing_pauses() {
+    let unit = "web@8080.service".to_owned();
+    let record = InstanceRecord::launched(&unit, &["log@8080.service".to_owned()]);
+    let mut stored = stored(&TWO[1..]);
+    stored.instances.entry("web".to_owned()).or_default().insert(unit, record);
+    let (mut fixture, _) = Fixture::recovering(&config(&Given::default()), &stored, &TWO);
+    let mut seconds = Vec::new();
+    for second in (0..240).step_by(5).chain([600, 605]) {
+        let mut effects = super::Effects::default();
+        fixture.brain.look(Arc::new(Inventory::of_running(&TWO)), at(second), &mut effects);
+        for job in effects.jobs {
+            assert_eq!(name(&job), "mend web@8080.service");
+            let outcome = Outcome::Mended("log@8080.service".to_owned());
+            fixture.brain.board.finished(&job, outcome, at(second), &mut super::Effects::default());
+            seconds.push(second);
+        }
+    }
+    assert_eq!(seconds, [0, 5, 10, 20, 40, 75, 135, 195, 600, 605]);
 }
 
 #[test]

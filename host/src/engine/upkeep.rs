@@ -4,18 +4,20 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use super::World;
 use super::main_loop::{Engine, Event};
 use crate::clock::Clock;
-use crate::fleet::Fleet;
 use crate::record::{self, Status};
 use crate::store::Store;
 
 /// How many keys are deleted in one go.
 const DELETE_KEYS_MAX: usize = 512;
+/// How long a changed state of a policy waits for further changes. A crash costs a policy no more than that.
+const STATE_PAUSE: Duration = Duration::from_secs(1);
 /// How long unneeded keys wait for others to be deleted with.
 const DELETE_PAUSE: Duration = Duration::from_secs(1);
 
-impl<S: Store, F: Fleet, C: Clock> Engine<'_, S, F, C> {
+impl<W: World> Engine<'_, W> {
     pub(super) fn write_template(&mut self, index: usize) {
         let post = &self.brain.board.posts[index];
         let running: Vec<(u32, String)> =
@@ -46,6 +48,50 @@ impl<S: Store, F: Fleet, C: Clock> Engine<'_, S, F, C> {
             serde_json::json!({"status": "degraded", "error": error, "since": now}).to_string()
         });
         self.write(key, text);
+    }
+
+    pub(super) fn write_policy_status(&mut self, index: usize) {
+        let (service, policy) = self.brain.advised(index);
+        let key = record::policy_status_key(service, policy);
+        let text = self.brain.advisors.all[index].error.as_ref().map(|error| {
+            let now = self.context.parts.clock.now().to_string();
+            serde_json::json!({"status": "failing", "error": error, "since": now}).to_string()
+        });
+        self.write(key, text);
+    }
+
+    /// Sees to it that the state of a policy is written soon: it may change with every sample.
+    pub(super) fn save_state(&mut self, index: usize) {
+        if let Some(again) = self.saving.get_mut(&index) {
+            *again = true;
+            return;
+        }
+        self.saving.insert(index, false);
+        self.pending.push(Box::pin(async move {
+            sleep(STATE_PAUSE).await;
+            Ok(Event::StateDue(index))
+        }));
+    }
+
+    pub(super) fn write_state(&mut self, index: usize) {
+        self.saving.insert(index, false);
+        let (key, text) = self.state_record(index);
+        let context = self.context;
+        self.pending.push(Box::pin(async move {
+            context.put(&key, &text).await?;
+            Ok(Event::StateWritten(index))
+        }));
+    }
+
+    /// What was to be written soon, by key.
+    pub(super) fn unsaved(&self) -> Vec<(String, String)> {
+        self.saving.keys().map(|&index| self.state_record(index)).collect()
+    }
+
+    fn state_record(&self, index: usize) -> (String, String) {
+        let (service, policy) = self.brain.advised(index);
+        let state = &self.brain.advisors.all[index].state;
+        (record::policy_state_key(service, policy), record::policy_state(state))
     }
 
     /// Writes or removes a key that nothing waits for.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::Operator;
+use super::{Objection, Operator, Stance};
 
 /// The two ways a policy can scale.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,6 +22,15 @@ impl Direction {
         match self {
             Self::Up => "up",
             Self::Down => "down",
+        }
+    }
+
+    /// The count that is one step from `count` in this direction.
+    #[must_use]
+    pub fn step(self, count: u32) -> u32 {
+        match self {
+            Self::Up => count.saturating_add(1),
+            Self::Down => count.saturating_sub(1),
         }
     }
 }
@@ -107,6 +116,33 @@ pub enum Loss {
 pub enum Reason {
     /// A threshold policy fired.
     Threshold(Box<Firing>),
+    /// A policy in a module wants another count.
+    Policy {
+        /// The policy.
+        policy: String,
+        /// Its own words.
+        words: String,
+        /// The count that it wants.
+        wanted: u32,
+        /// The count that is made.
+        made: u32,
+    },
+    /// A decision of a policy in a module came to nothing.
+    PolicyFailed {
+        /// The policy.
+        policy: String,
+        /// What happened.
+        error: String,
+    },
+    /// Another policy does not want fewer instances, or cannot say.
+    Objected(Objection),
+    /// The policy scaled in this direction not long ago.
+    CoolingDown {
+        /// The policy.
+        policy: String,
+        /// Until then.
+        until: Timestamp,
+    },
     /// There are fewer instances than wanted: at the start, after a failed attempt, or after the bounds changed.
     BelowWanted {
         /// Instances there are.
@@ -186,6 +222,17 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Threshold(firing) => firing.fmt(f),
+            Self::Policy { policy, words, wanted, made } if wanted == made => {
+                write!(f, "{policy}: {words} (to {made})")
+            }
+            Self::Policy { policy, words, wanted, made } => {
+                write!(f, "{policy}: {words} (wants {wanted}, gets {made})")
+            }
+            Self::PolicyFailed { policy, error } => write!(f, "{policy} failed: {error}"),
+            Self::Objected(objection) => objection.fmt(f),
+            Self::CoolingDown { policy, until } => {
+                write!(f, "{policy} rests until {until} (cooldown_period)")
+            }
             Self::BelowWanted { count, wanted } => write!(f, "{count} of {wanted} wanted"),
             Self::AboveMaximum { count, max } => write!(f, "{count} are more than {max} (max_instance)"),
             Self::NotConfigured => f.write_str("not in the configuration any more"),
@@ -216,6 +263,18 @@ impl fmt::Display for Firing {
         }
         let lasted = SignedDuration::from_millis_i128(lasted.as_millis());
         write!(f, " is {value} ({operator} {threshold} for {lasted:#})")
+    }
+}
+
+impl fmt::Display for Objection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { policy, stance } = self;
+        match stance {
+            Stance::NoData => write!(f, "{policy} has no data yet"),
+            Stance::Failed => write!(f, "{policy} failed, so nothing goes"),
+            Stance::Abstains | Stance::Stays => write!(f, "{policy} wants no fewer"),
+            Stance::Wants(count) => write!(f, "{policy} wants {count}"),
+        }
     }
 }
 

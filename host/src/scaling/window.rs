@@ -47,6 +47,12 @@ impl Window {
         true
     }
 
+    /// The newest sample.
+    #[must_use]
+    pub fn newest(&self) -> Option<Sample> {
+        self.samples.back().copied()
+    }
+
     /// The time before which no sample is wanted any more: a span before the newest.
     #[must_use]
     pub fn oldest_wanted(&self) -> Option<Timestamp> {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::Sender;
 
 use super::etcd_v2::EtcdV2;
 use super::etcd_v3::EtcdV3;
-use super::{Change, Entry, Error, Expected, Lock, Store};
+use super::{Change, Entry, Error, Lock, Store};
 
 /// Which of etcd's APIs to speak.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -152,20 +152,12 @@ macro_rules! delegate {
 }
 
 impl Store for AnyStore {
-    async fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
-        delegate!(self, store => store.get(key))
-    }
-
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
         delegate!(self, store => store.list(prefix))
     }
 
-    async fn put(&self, key: &str, value: &str) -> Result<u64, Error> {
+    async fn put(&self, key: &str, value: &str) -> Result<(), Error> {
         delegate!(self, store => store.put(key, value))
-    }
-
-    async fn put_if(&self, key: &str, value: &str, expected: Expected) -> Result<Option<u64>, Error> {
-        delegate!(self, store => store.put_if(key, value, expected))
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), Error> {

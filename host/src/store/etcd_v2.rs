@@ -10,14 +10,13 @@ use hyper::Method;
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
-use self::client::{Answer, Client, Repeat, about, field, parse_answer, refusal};
-use self::json::Node;
+use self::client::{Answer, Client, about, field, parse_answer, refusal};
 use self::own::OwnDeletes;
 use self::transport::Request;
 use self::wire::Wire;
 use super::connect::Checked;
 use super::keys::normalise;
-use super::{Change, Entry, Error, Expected, Lock, Store, VALUE_BYTES_MAX};
+use super::{Change, Entry, Error, Lock, Store};
 
 mod client;
 mod json;
@@ -61,17 +60,17 @@ impl EtcdV2 {
     /// Whether the first server that answers offers the keys API.
     pub(super) async fn is_served(&self) -> Result<bool, Error> {
         let request = about(Method::GET, "/_dynamite/state/application_status", "");
-        match self.client.call(&request, Repeat::Harmless).await {
+        match self.client.call(&request).await {
             Ok(_) | Err(Error::Refused { .. }) => Ok(true),
             Err(Error::Garbled { .. }) => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    async fn write(&self, key: &str, form: String, repeat: Repeat) -> Result<(Request, Answer), Error> {
+    async fn write(&self, key: &str, form: String) -> Result<(Request, Answer), Error> {
         let mut request = about(Method::PUT, &normalise(key), "");
         request.form = Some(form);
-        let answer = self.client.call(&request, repeat).await?;
+        let answer = self.client.call(&request).await?;
         Ok((request, answer))
     }
 
@@ -82,7 +81,7 @@ impl EtcdV2 {
         // One alone or over TLS, and what is left when the connection breaks: one by one, with all that can be done.
         let done = if requests.len() < 2 { 0 } else { self.delete_in_line(&requests).await? };
         for request in &requests[done..] {
-            self.deleted(request, self.client.call(request, Repeat::Harmless).await?)?;
+            self.deleted(request, self.client.call(request).await?)?;
         }
         Ok(())
     }
@@ -129,7 +128,7 @@ impl EtcdV2 {
     /// Prolongs the lock if `holder` holds it. With `refresh` the value stays and no watcher is woken.
     async fn refresh(&self, key: &str, holder: &str, ttl: Duration) -> Result<bool, Error> {
         let form = format!("prevExist=true&refresh=true&{}&{}", field("prevValue", holder), lifetime(ttl));
-        let (request, answer) = self.write(key, form, Repeat::Harmless).await?;
+        let (request, answer) = self.write(key, form).await?;
         match answer {
             Ok(_) => Ok(true),
             Err(error) if matches!(error.code, KEY_NOT_FOUND | COMPARE_FAILED | NOT_A_FILE) => Ok(false),
@@ -144,46 +143,14 @@ fn lifetime(ttl: Duration) -> String {
     format!("ttl={}", seconds.max(1))
 }
 
-fn entry(key: String, node: Node) -> Option<Entry> {
-    let value = node.value.filter(|_| !node.dir)?;
-    Some(Entry { key, value, revision: node.modified })
-}
-
 impl Store for EtcdV2 {
-    async fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
-        let key = normalise(key);
-        let request = about(Method::GET, &key, "?quorum=true");
-        match self.client.call(&request, Repeat::Harmless).await? {
-            Ok(event) if event.node.value.as_ref().is_some_and(|value| value.len() > VALUE_BYTES_MAX) => {
-                Err(too_large(format!("GET {key}")))
-            }
-            Ok(event) => Ok(entry(key, event.node)),
-            Err(error) if error.code == KEY_NOT_FOUND => Ok(None),
-            Err(error) => Err(refusal(&request, error)),
-        }
-    }
-
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
         tree::list(&self.client, &normalise(prefix)).await
     }
 
-    async fn put(&self, key: &str, value: &str) -> Result<u64, Error> {
-        let (request, answer) = self.write(key, field("value", value), Repeat::Harmless).await?;
-        answer.map(|event| event.node.modified).map_err(|error| refusal(&request, error))
-    }
-
-    async fn put_if(&self, key: &str, value: &str, expected: Expected) -> Result<Option<u64>, Error> {
-        let condition = match expected {
-            Expected::Absent => "prevExist=false".to_owned(),
-            Expected::Revision(revision) => format!("prevIndex={revision}"),
-        };
-        let form = format!("{}&{condition}", field("value", value));
-        let (request, answer) = self.write(key, form, Repeat::Misleading).await?;
-        match answer {
-            Ok(event) => Ok(Some(event.node.modified)),
-            Err(error) if matches!(error.code, KEY_NOT_FOUND | COMPARE_FAILED | NODE_EXISTS) => Ok(None),
-            Err(error) => Err(refusal(&request, error)),
-        }
+    async fn put(&self, key: &str, value: &str) -> Result<(), Error> {
+        let (request, answer) = self.write(key, field("value", value)).await?;
+        answer.map(drop).map_err(|error| refusal(&request, error))
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), Error> {
@@ -203,7 +170,7 @@ impl Store for EtcdV2 {
     async fn lock(&self, key: &str, holder: &str, ttl: Duration) -> Result<Option<Lock>, Error> {
         let form = format!("prevExist=false&{}&{}", field("value", holder), lifetime(ttl));
         // Sent twice it is harmless: a lock that the first try took is found to be ours below.
-        let (request, answer) = self.write(key, form, Repeat::Harmless).await?;
+        let (request, answer) = self.write(key, form).await?;
         let ours = match answer {
             Ok(_) => true,
             Err(error) if error.code == NODE_EXISTS => self.refresh(key, holder, ttl).await?,
@@ -219,15 +186,11 @@ impl Store for EtcdV2 {
     async fn unlock(&self, lock: &Lock) -> Result<(), Error> {
         let query = format!("?{}", field("prevValue", &lock.holder));
         let request = about(Method::DELETE, &normalise(&lock.key), &query);
-        match self.client.call(&request, Repeat::Harmless).await? {
+        match self.client.call(&request).await? {
             Err(error) if !matches!(error.code, KEY_NOT_FOUND | COMPARE_FAILED) => {
                 Err(refusal(&request, error))
             }
             _ => Ok(()),
         }
     }
-}
-
-fn too_large(request: String) -> Error {
-    Error::Refused { request, message: format!("the value is larger than {VALUE_BYTES_MAX} bytes") }
 }

@@ -12,7 +12,7 @@ use self::range::{Page, Pages};
 use self::watch::text;
 use super::connect::Checked;
 use super::keys::normalise;
-use super::{Change, Entry, Error, Expected, Lock, Store, VALUE_BYTES_MAX};
+use super::{Change, Entry, Error, Lock, Store, leave_out};
 
 mod client;
 mod lock;
@@ -49,7 +49,6 @@ impl EtcdV3 {
     async fn put_when(&self, put: PutRequest, against: Target) -> Result<TxnResponse, Status> {
         let target = match against {
             Target::Created(_) => 1,
-            Target::Modified(_) => 2,
             Target::Value(_) => 3,
         };
         let compare = Compare { result: 0, target, key: put.key.clone(), against: Some(against) };
@@ -58,29 +57,7 @@ impl EtcdV3 {
     }
 }
 
-fn entry(kv: KeyValue) -> Result<Entry, Error> {
-    let key = text(kv.key);
-    if kv.value.len() > VALUE_BYTES_MAX {
-        return Err(too_large(&key));
-    }
-    Ok(Entry { key, value: text(kv.value), revision: kv.mod_revision.unsigned_abs() })
-}
-
-fn too_large(key: &str) -> Error {
-    let message = format!("the value is larger than {VALUE_BYTES_MAX} bytes");
-    Error::Refused { request: format!("range {key}"), message }
-}
-
 impl Store for EtcdV3 {
-    async fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
-        let key = normalise(key);
-        match self.read(&key).await {
-            Ok(kv) => kv.map(entry).transpose(),
-            Err(status) if range::is_too_large(&status) => Err(too_large(&key)),
-            Err(status) => Err(self.client.error(&format!("range {key}"), status)),
-        }
-    }
-
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
         let prefix = normalise(prefix);
         let mut pages = Pages::below(&self.client, &prefix);
@@ -88,36 +65,20 @@ impl Store for EtcdV3 {
         let failed = |status| self.client.error(&format!("range {prefix}/"), status);
         while let Some(page) = pages.next().await.map_err(failed)? {
             match page {
-                Page::Keys(kvs) => {
-                    for kv in kvs {
-                        entries.push(entry(kv)?);
-                    }
-                }
-                Page::Oversized(key) => return Err(too_large(&text(key))),
+                Page::Keys(kvs) => entries
+                    .extend(kvs.into_iter().filter_map(|kv| Entry::if_small(text(kv.key), text(kv.value)))),
+                Page::Oversized(key) => leave_out(&text(key)),
             }
         }
         Ok(entries)
     }
 
-    async fn put(&self, key: &str, value: &str) -> Result<u64, Error> {
+    async fn put(&self, key: &str, value: &str) -> Result<(), Error> {
         let key = normalise(key);
         let request = PutRequest { key: key.clone().into_bytes(), value: value.into(), lease: 0 };
         let answer: Result<HeaderResponse, Status> =
             self.client.call("/etcdserverpb.KV/Put", request, Repeat::Harmless).await;
-        let answer = answer.map_err(|status| self.client.error(&format!("put {key}"), status))?;
-        Ok(answer.header.map_or(0, |header| header.revision.unsigned_abs()))
-    }
-
-    async fn put_if(&self, key: &str, value: &str, expected: Expected) -> Result<Option<u64>, Error> {
-        let key = normalise(key);
-        let against = match expected {
-            Expected::Absent => Target::Created(0),
-            Expected::Revision(revision) => Target::Modified(revision.cast_signed()),
-        };
-        let put = PutRequest { key: key.clone().into_bytes(), value: value.into(), lease: 0 };
-        let answer = self.put_when(put, against).await;
-        let answer = answer.map_err(|status| self.client.error(&format!("txn {key}"), status))?;
-        Ok(answer.header.filter(|_| answer.succeeded).map(|header| header.revision.unsigned_abs()))
+        answer.map(drop).map_err(|status| self.client.error(&format!("put {key}"), status))
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), Error> {

@@ -68,9 +68,11 @@ impl Cache {
         if !about.is_file() || about.uid() != fs::metadata(&self.folder).ok()?.uid() {
             return None;
         }
+        // Read and not mapped: whoever changes a file that is mapped ends the process.
+        let bytes = fs::read(&path).ok()?;
         #[expect(unsafe_code, reason = "the folder is ours alone, so what is in it was written by `put`")]
         // SAFETY: `open` made sure that only this user can write into the folder, and `put` writes whole files only.
-        let component = unsafe { Component::deserialize_file(engine, &path) };
+        let component = unsafe { Component::deserialize(engine, &bytes) };
         if let Err(error) = &component {
             tracing::debug!(%error, path = %path.display(), "a compiled module cannot be used");
         }

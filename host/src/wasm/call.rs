@@ -113,7 +113,7 @@ impl Module {
 /// Waits for a call, and no longer than it may take: a module that waits for something uses neither fuel nor epochs.
 fn waited<T>(limit: Duration, call: impl Future<Output = wasmtime::Result<T>>) -> wasmtime::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    // A time-out can only be made where there is a runtime.
+    // Made inside, as the timer belongs to the runtime.
     match runtime.block_on(async { tokio::time::timeout(limit, call).await }) {
         Ok(result) => result,
         Err(_) => Err(Trap::Interrupt.into()),

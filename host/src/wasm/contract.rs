@@ -1,5 +1,6 @@
 //! Whether a file holds a scaling policy, said before it is compiled, in words for its author.
 
+use wasmparser::{Parser, Payload};
 use wit_component::{ComponentEncoder, DecodedWasm};
 use wit_parser::{Resolve, WorldId, WorldItem, WorldKey};
 
@@ -10,7 +11,7 @@ const MODULE: &[u8] = b"\0asm\x01\0\0\0";
 /// How a component begins: the magic bytes, version 13, layer 1.
 const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 /// What the section of a core module is called that says what component it is to become.
-const INTERFACE_SECTION: &[u8] = b"component-type";
+const INTERFACE_SECTION: &str = "component-type";
 /// The package that a policy is made for.
 const PACKAGE: &str = "dynamite:policy";
 /// The version of it that is served.
@@ -42,10 +43,7 @@ pub(super) fn component(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
     if !bytes.starts_with(MODULE) {
         return Err(LoadError::NotWasm);
     }
-    if is_cut(&bytes[MODULE.len()..]) {
-        return Err(LoadError::Damaged("it ends in the middle".to_owned()));
-    }
-    if !bytes.windows(INTERFACE_SECTION.len()).any(|window| window == INTERFACE_SECTION) {
+    if !has_interface(bytes)? {
         return Err(LoadError::NoInterface);
     }
     let encoded =
@@ -53,17 +51,16 @@ pub(super) fn component(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
     encoded.map_err(|error| LoadError::Damaged(format!("{error:#}")))
 }
 
-/// Whether these bytes end within a section: one byte that says which it is, its length in LEB128, and so many bytes.
-fn is_cut(mut sections: &[u8]) -> bool {
-    while let Some((_, rest)) = sections.split_first() {
-        let Some(last) = rest.iter().take(5).position(|byte| byte & 0x80 == 0) else { return true };
-        let low_bits = |length: u64, byte: &u8| length << 7 | u64::from(byte & 0x7f);
-        let length = rest[..=last].iter().rev().fold(0, low_bits);
-        let after = usize::try_from(length).ok().and_then(|length| rest.get(last + 1 + length..));
-        let Some(after) = after else { return true };
-        sections = after;
+/// Whether a core module says what component it is to become.
+fn has_interface(module: &[u8]) -> Result<bool, LoadError> {
+    let mut found = false;
+    for payload in Parser::new(0).parse_all(module) {
+        let payload = payload.map_err(|error| LoadError::Damaged(error.to_string()))?;
+        if let Payload::CustomSection(section) = payload {
+            found |= section.name().starts_with(INTERFACE_SECTION);
+        }
     }
-    false
+    Ok(found)
 }
 
 /// What a component imports and exports.

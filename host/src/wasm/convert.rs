@@ -102,7 +102,8 @@ pub(super) fn verdict(verdict: types::Verdict) -> Result<Verdict, Garbled> {
 
 /// A text of a module as it may stand in a log: on one line, without control characters.
 pub(super) fn one_line(text: &str) -> String {
-    text.trim().chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+    let text: String = text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
+    text.trim().to_owned()
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ fn cut(mut reason: String) -> String {
 /// A module of `wasm32-unknown-unknown` has no standard error: what a panic says goes to the log.
 #[cfg(target_family = "wasm")]
 fn report_panics() {
-    std::panic::set_hook(Box::new(|panic| crate::log::warn(panic.to_string())));
+    std::panic::set_hook(Box::new(|panic| crate::log::warn(panic.to_string().replace('\n', " "))));
 }
 
 #[cfg(not(target_family = "wasm"))]

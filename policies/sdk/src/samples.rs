@@ -127,17 +127,7 @@ impl<'a> Samples<'a> {
     /// The value below which `percent` of the values lie, with straight lines between neighbours: 50 is the median.
     #[must_use]
     pub fn percentile(self, percent: f64) -> Option<f64> {
-        let mut sorted = self.values.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let last = sorted.len().checked_sub(1)?;
-        let place = (percent / 100.0).clamp(0.0, 1.0) * index_to_f64(last);
-        let mut below = 0;
-        while below < last && index_to_f64(below + 1) <= place {
-            below += 1;
-        }
-        let part = place - index_to_f64(below);
-        let above = sorted[(below + 1).min(last)];
-        finite(sorted[below] * (1.0 - part) + above * part)
+        percentile(self.values.to_vec(), percent)
     }
 
     /// How much a counter grows in a second. A value below the one before means that it began anew at zero.
@@ -180,15 +170,27 @@ impl<'a> Samples<'a> {
     }
 }
 
+/// The value below which `percent` of the values lie.
+pub(crate) fn percentile(mut values: Vec<f64>, percent: f64) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let last = values.len().checked_sub(1)?;
+    let place = (percent / 100.0).clamp(0.0, 1.0) * index_to_f64(last);
+    let below = (0..last).take_while(|&index| index_to_f64(index + 1) <= place).count();
+    let part = place - index_to_f64(below);
+    finite(values[below] * (1.0 - part) + values[(below + 1).min(last)] * part)
+}
+
 /// The mean of numbers, also of those whose sum is too large for a number; none of none.
 #[must_use]
 pub fn mean(values: &[f64]) -> Option<f64> {
-    if values.is_empty() {
-        return None;
-    }
-    let count = index_to_f64(values.len());
-    finite(values.iter().sum::<f64>() / count)
-        .or_else(|| finite(values.iter().map(|value| value / count).sum()))
+    mean_of(values.iter().copied())
+}
+
+/// The same of an iterator.
+pub(crate) fn mean_of(values: impl Iterator<Item = f64> + Clone) -> Option<f64> {
+    let (count, sum) = values.clone().fold((0, 0.0), |(count, sum), value| (count + 1, sum + value));
+    let count = Some(index_to_f64(count)).filter(|&count| count > 0.0)?;
+    finite(sum / count).or_else(|| finite(values.map(|value| value / count).sum()))
 }
 
 pub(crate) fn finite(value: f64) -> Option<f64> {

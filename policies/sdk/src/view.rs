@@ -1,6 +1,6 @@
 //! The samples of all series of a window together.
 
-use crate::samples::mean;
+use crate::samples::{mean, mean_of, percentile};
 use crate::{Sample, Samples, Series, Timestamp};
 
 /// A stretch of every series of a window. Series without samples in it are left out.
@@ -72,6 +72,10 @@ impl<'a> View<'a> {
         mean(&self.of_each(statistic))
     }
 
+    fn values(&self) -> impl Iterator<Item = f64> + Clone {
+        self.series.iter().flat_map(|(_, samples)| samples.values()).copied()
+    }
+
     /// All samples in the order of their time, as if they were of one series.
     #[must_use]
     pub fn pool(&self) -> Pool {
@@ -87,7 +91,7 @@ impl<'a> View<'a> {
     /// The mean of all samples.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
-        self.pool().samples().mean()
+        mean_of(self.values())
     }
 
     /// The smallest value.
@@ -105,7 +109,8 @@ impl<'a> View<'a> {
     /// The value below which `percent` of all values lie.
     #[must_use]
     pub fn percentile(&self, percent: f64) -> Option<f64> {
-        self.pool().samples().percentile(percent)
+        let values: Vec<f64> = self.values().collect();
+        percentile(values, percent)
     }
 
     /// How much the counters grow in a second, all together.

@@ -57,9 +57,10 @@ fn up(config: &Config, seen: &Observation, step: Step, base: Option<u32>, found:
     let from = base.unwrap_or(count);
     let wanted = seen.service.clamp(adjust::adjusted(config, from, step.adjustment));
     if wanted <= count {
-        return hold(format!("{found}: {wanted} instances from {from}, and {count} there are already"));
+        return hold(format!("{found}: {wanted} instances instead of {from}, and {count} there are already"));
     }
-    scale_to(wanted, format!("{found}: {wanted} instances from {from}, instead of {count}"))
+    let lately = if from == count { String::new() } else { format!(", and {count} there are since lately") };
+    scale_to(wanted, format!("{found}: {wanted} instances instead of {from}{lately}"))
 }
 
 /// What is compared with the threshold.

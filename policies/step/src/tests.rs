@@ -35,7 +35,7 @@ fn bounds_belong_to_the_step_that_lies_away_from_the_threshold() {
 #[test]
 fn the_reason_has_the_numbers() {
     let reason = |value| run(USUAL).decide(&at(4, value)).unwrap().reason;
-    assert_eq!(reason(84.25), "cpu is 84.2, +14.2 from 70: 6 instances from 4, instead of 4");
+    assert_eq!(reason(84.25), "cpu is 84.2, +14.2 from 70: 6 instances instead of 4");
     assert_eq!(reason(65.0), "cpu is 65.0, -5.0 from 70, where no step is");
     assert_eq!(reason(50.0), "cpu is 50.0, -20.0 from 70: 3 instances instead of 4");
 }

@@ -31,12 +31,19 @@ impl Policy for Threshold {
         let window = seen.first_window()?;
         let mut change = Change::new(config.direction, &seen.service);
         let mut told: Option<Told<'_>> = None;
-        for (series, sample) in state.unseen(window) {
-            let outcome = state.step(config, &series.id, sample);
+        let catches_up = state.asked(seen.now);
+        let mut triggers = state.triggers(window);
+        for (index, sample) in state::unseen(window, &triggers) {
+            let (series, trigger) = (&window.series[index], &mut triggers[index]);
+            let outcome = state.step(config, trigger, sample);
             let mut obstacle = None;
             if let Outcome::Fired(_) = outcome {
+                // As in the built-in policy, samples from before the start bring the triggers up to date and no more.
+                if catches_up && series.samples().latest() != Some(sample) {
+                    continue;
+                }
                 match change.add(series.instance.as_deref()) {
-                    Ok(()) => state.fired(config, &series.id, sample.at),
+                    Ok(()) => state.fired(config, trigger, sample.at),
                     Err(why) => obstacle = Some(why),
                 }
             }
@@ -45,7 +52,7 @@ impl Policy for Threshold {
                 told = Some(Told { series, sample, outcome, obstacle });
             }
         }
-        state.forget_all_but(window);
+        state.keep(window, triggers);
         let reason = told.map(|told| told.reason(config, &window.metric));
         Ok(change.verdict(reason.unwrap_or_else(|| format!("no new sample of {}", window.metric))))
     }

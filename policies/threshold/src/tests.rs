@@ -175,6 +175,7 @@ fn several_firings_in_one_call_add_up() {
         || window("cpu").with_series(series_of(8000, &[95.0])).with_series(series_of(8002, &[95.0, 95.0]));
     let decide = |direction, seen: Observation| {
         let mut run = Run::<Threshold>::new(&config(direction, 0, 0)).unwrap();
+        run.decide(&seen.clone().with_now(NOW - 30_000).with_window(window("cpu"))).unwrap();
         run.decide(&seen.with_window(both())).unwrap().decision
     };
     // The third sample is no newer than the one that fired last, and so it is spent.
@@ -186,6 +187,19 @@ fn several_firings_in_one_call_add_up() {
         Decision::ScaleDown(1),
         "8002 is none of the two, and 8000 must stay"
     );
+}
+
+#[test]
+fn samples_from_before_the_start_only_bring_the_triggers_up_to_date() {
+    let long = || window("cpu").with_series(series("a", &[95.0; 30]));
+    let mut run = Run::<Threshold>::new(&config("up", 15, 60)).unwrap();
+    let first = run.decide(&observation(1).with_window(long())).unwrap();
+    assert_eq!(first.decision, Decision::ScaleUp(1), "and not one for each minute");
+    assert_eq!(first.reason, "cpu of a is 95, and so > 90 for 290 s");
+    let mut later = long();
+    later.series[0].at.iter_mut().for_each(|at| *at += 240_000);
+    let back = run.decide(&observation(1).with_now(NOW + 240_000).with_window(later)).unwrap();
+    assert_eq!(back.decision, Decision::ScaleUp(1), "after four minutes away");
 }
 
 #[test]

@@ -11,27 +11,24 @@ use dynamite_policy::{Line, Pool};
 pub(crate) fn course(view: &View<'_>, step_ms: u64) -> Pool {
     let mut steps: BTreeMap<u64, Step> = BTreeMap::new();
     for (index, (_, samples)) in view.each().enumerate() {
-        for sample in samples.iter() {
-            let step = steps.entry(sample.at / step_ms).or_default();
-            step.offsets.push(sample.at % step_ms);
-            step.values.entry(index).or_default().push(sample.value);
+        for (number, values) in by_step(samples, step_ms) {
+            let Some(value) = values.mean() else { continue };
+            let step = steps.entry(number).or_default();
+            step.values.insert(index, value);
+            step.offsets += values.iter().map(|sample| sample.at % step_ms).sum::<u64>();
+            step.count += values.len() as u64;
         }
     }
     let mut totals: Vec<Sample> = Vec::with_capacity(steps.len());
-    let mut before: Option<(u64, BTreeMap<usize, f64>)> = None;
+    let mut before: Option<(u64, Step)> = None;
     for (number, step) in steps {
-        let mut values: BTreeMap<usize, f64> =
-            step.values.iter().filter_map(|(&index, values)| Some((index, mean(values)?))).collect();
-        let total_of = |values: &BTreeMap<usize, f64>| values.values().sum::<f64>();
-        let own = values.clone();
+        let mut total: f64 = step.values.values().sum();
         if let Some((_, old)) = before.filter(|(last, _)| last + 1 == number) {
-            for (index, value) in old {
-                values.entry(index).or_insert(value);
-            }
+            let silent = old.values.iter().filter(|(index, _)| !step.values.contains_key(index));
+            total += silent.map(|(_, value)| value).sum::<f64>();
         }
-        let offset = step.offsets.iter().sum::<u64>() / (step.offsets.len() as u64).max(1);
-        totals.push(Sample { at: number * step_ms + offset, value: total_of(&values) });
-        before = Some((number, own));
+        totals.push(Sample { at: number * step_ms + step.offsets / step.count.max(1), value: total });
+        before = Some((number, step));
     }
     totals.retain(|total| total.value.is_finite());
     Pool::new(totals)
@@ -50,10 +47,24 @@ pub(crate) fn linear(course: Samples<'_>, now: Timestamp, horizon_ms: u64) -> Op
 /// The samples of one step.
 #[derive(Debug, Default)]
 struct Step {
-    /// When they were, from the start of the step, in milliseconds.
-    offsets: Vec<u64>,
-    /// Their values, by series.
-    values: BTreeMap<usize, Vec<f64>>,
+    /// The mean of each series that has samples in it.
+    values: BTreeMap<usize, f64>,
+    /// The times of all samples from the start of the step, added up, in milliseconds.
+    offsets: u64,
+    /// How many samples there are.
+    count: u64,
+}
+
+/// The samples of one series, step by step.
+fn by_step(samples: Samples<'_>, step_ms: u64) -> impl Iterator<Item = (u64, Samples<'_>)> {
+    let mut rest = samples;
+    std::iter::from_fn(move || {
+        let number = rest.first()?.at / step_ms;
+        let end = (number + 1).saturating_mul(step_ms);
+        let step = rest.before(end);
+        rest = rest.since(end);
+        Some((number, step))
+    })
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ async fn v2_logins_work() {
         .unwrap();
     let store = open(login("se:cret")).await;
     store.put("/u/a", "1").await.unwrap();
-    assert_eq!(store.get("/u/a").await.unwrap().unwrap().value, "1");
+    assert_eq!(super::value(&store, "/u", "/u/a").await.as_deref(), Some("1"));
     let error = open(login("wrong")).await.put("/u/b", "1").await.unwrap_err();
     assert!(matches!(error, Error::Refused { .. }), "{error:?}");
 }

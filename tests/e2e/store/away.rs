@@ -22,7 +22,7 @@ async fn a_follower_goes_on_after_a_restart() {
         store.put("/r/a", "1").await.unwrap();
         follower.until_holds(&[("/r/a", "1")]).await;
         etcd.kill().unwrap();
-        assert!(store.get("/r/a").await.unwrap_err().is_transient());
+        assert!(store.list("/r").await.unwrap_err().is_transient());
         etcd.restart().await.unwrap();
         put(&store, "/r/b", "2").await;
         follower.until_holds(&[("/r/a", "1"), ("/r/b", "2")]).await;
@@ -59,7 +59,7 @@ async fn a_server_that_hangs_is_survived() {
         follower.until_holds(&[("/p/a", "1")]).await;
         etcd.pause().unwrap();
         // The signal takes a moment to stop every thread.
-        let look = async || store.get("/p/a").await.map_or_else(Ok, Err);
+        let look = async || store.list("/p").await.map_or_else(Ok, Err);
         let error = wait::until("an error", Duration::from_mins(1), look).await.unwrap();
         assert!(error.is_transient(), "{api:?} {error:?}");
         etcd.resume().unwrap();
@@ -76,9 +76,9 @@ async fn a_dead_endpoint_is_passed_over() {
         let store = open(Settings { endpoints, ..etcd.settings(api) }).await;
         let mut follower = Follower::new(&store, "/e");
         follower.until("the snapshot", |follower| follower.snapshots == 1).await;
-        assert!(store.put_if("/e/k", "1", dynamite::store::Expected::Revision(1)).await.unwrap().is_none());
+        assert!(store.lock("/e/lock", "me", LIMIT).await.unwrap().is_some());
         store.put("/e/k", "1").await.unwrap();
-        follower.until_holds(&[("/e/k", "1")]).await;
+        follower.until_holds(&[("/e/k", "1"), ("/e/lock", "me")]).await;
     }
 }
 

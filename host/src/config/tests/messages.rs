@@ -60,6 +60,18 @@ fn unit_files_are_looked_for_everywhere() {
 }
 
 #[test]
+fn a_unit_that_fleet_runs_everywhere_cannot_be_scaled() {
+    let files = Files::new(
+        "Service:\n  a: {name_of_unit_file: apache@, attached_service: b}\n  \
+         b: {name_of_unit_file: log@, type: attached_service}\n  c: {name_of_unit_file: web@}",
+    );
+    files.write("units/apache@.service", "X-Fleet.Global=Yes\n");
+    files.write("units/log@.service", "X-Fleet.Global=false\nX-Fleet.Global=T\n");
+    files.write("units/web@.service", "X-Fleet.Global=true\nX-Fleet.Global=no\nService.Global=true\n");
+    insta::assert_snapshot!(files.report());
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let loaded =
         super::load(Path::new("/nowhere/config.yaml"), &[], super::parse, &mut ModuleLoader::default());

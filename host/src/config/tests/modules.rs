@@ -59,7 +59,9 @@ macro_rules! snapshots {
         $(
             #[test]
             fn $name() {
-                insta::assert_snapshot!(reports_of(include_str!($file), with_modules));
+                let reports = reports_of(include_str!($file), with_modules);
+                // It differs with the tools that make the module.
+                insta::assert_snapshot!(reports.replace(&sha256_of(&MODULES["good.wasm"]), "[SHA-256]"));
             }
         )*
     };

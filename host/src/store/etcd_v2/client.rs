@@ -7,7 +7,7 @@ use base64::prelude::BASE64_STANDARD;
 use hyper::Method;
 
 use super::json::{self, ApiError, Event};
-use super::transport::{Body, Reply, Request, Sent, Transport};
+use super::transport::{Body, Reply, Request, Transport};
 use super::wire::Wire;
 use crate::store::Error;
 use crate::store::connect::Checked;
@@ -27,15 +27,6 @@ pub(super) struct Client {
     login: Option<String>,
 }
 
-/// Whether a request may be sent to a second server when the first may have carried it out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeat {
-    /// Twice is the same as once.
-    Harmless,
-    /// The answer of the second would be about the first.
-    Misleading,
-}
-
 /// What came back: the event or node, or the API's own error; both with the index of the store.
 pub(super) type Answer = Result<Event, ApiError>;
 
@@ -53,7 +44,7 @@ impl Client {
     }
 
     /// Asks the server that answered last, and the others in turn while there is no connection.
-    pub(super) async fn send(&self, request: &Request, repeat: Repeat) -> Result<Reply, Error> {
+    pub(super) async fn send(&self, request: &Request) -> Result<Reply, Error> {
         let first = self.working.load(Ordering::Relaxed);
         let count = self.servers.len();
         let mut last = None;
@@ -65,13 +56,9 @@ impl Client {
                     self.working.store(next, Ordering::Relaxed);
                     return Ok(reply);
                 }
-                Err(failure) => {
+                Err(source) => {
                     self.working.store((at + 1) % count, Ordering::Relaxed);
-                    let stop = failure.sent == Sent::Perhaps && repeat == Repeat::Misleading;
-                    last = Some(failure.source);
-                    if stop {
-                        break;
-                    }
+                    last = Some(source);
                 }
             }
         }
@@ -97,8 +84,8 @@ impl Client {
     }
 
     /// Asks, and reads the whole answer.
-    pub(super) async fn call(&self, request: &Request, repeat: Repeat) -> Result<Answer, Error> {
-        let reply = self.send(request, repeat).await?;
+    pub(super) async fn call(&self, request: &Request) -> Result<Answer, Error> {
+        let reply = self.send(request).await?;
         self.read_answer(request, reply).await
     }
 

@@ -29,24 +29,8 @@ pub(super) const CHUNK_TIMEOUT: Duration = Duration::from_secs(10);
 /// The most connections that are kept for the next request: as many as one `delete` uses, and some for the watches.
 const IDLE_MAX: usize = 24;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-
 /// Why no reply came.
-#[derive(Debug)]
-pub(super) struct Failure {
-    /// Whether the request certainly did not reach the server.
-    pub(super) sent: Sent,
-    pub(super) source: BoxError,
-}
-
-/// Whether a request may have reached the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sent {
-    /// It may.
-    Perhaps,
-    /// It did not.
-    No,
-}
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What to ask.
 #[derive(Clone, Debug)]
@@ -105,7 +89,7 @@ impl Transport {
     }
 
     /// Sends a request and waits for the head of the answer.
-    pub(super) async fn send(&self, request: &Request, login: Option<&str>) -> Result<Reply, Failure> {
+    pub(super) async fn send(&self, request: &Request, login: Option<&str>) -> Result<Reply, BoxError> {
         match self {
             Self::Plain(pool) => pool.send(request, login).await,
             Self::Tls { base, client } => {
@@ -116,12 +100,7 @@ impl Transport {
                 if let Some(login) = login {
                     builder = builder.header(AUTHORIZATION, login);
                 }
-                let response =
-                    timeout(HEAD_TIMEOUT, builder.send()).await.map_err(|error| perhaps(error.into()))?;
-                let response = response.map_err(|error| Failure {
-                    sent: if error.is_connect() { Sent::No } else { Sent::Perhaps },
-                    source: error.into(),
-                })?;
+                let response = timeout(HEAD_TIMEOUT, builder.send()).await??;
                 let (status, headers) = (response.status().as_u16(), response.headers().clone());
                 Ok(Reply { status, headers, body: Body::Tls(response) })
             }
@@ -131,14 +110,6 @@ impl Transport {
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-fn perhaps(source: BoxError) -> Failure {
-    Failure { sent: Sent::Perhaps, source }
-}
-
-fn not_sent(source: BoxError) -> Failure {
-    Failure { sent: Sent::No, source }
-}
-
 /// The idle connections to one server.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -147,7 +118,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    async fn send(self: &Arc<Self>, request: &Request, login: Option<&str>) -> Result<Reply, Failure> {
+    async fn send(self: &Arc<Self>, request: &Request, login: Option<&str>) -> Result<Reply, BoxError> {
         let mut message = self.message(request, login)?;
         loop {
             let (mut connection, fresh) = match self.idle() {
@@ -155,7 +126,7 @@ impl Pool {
                 None => (self.connect().await?, true),
             };
             let reply = match timeout(HEAD_TIMEOUT, connection.try_send_request(message)).await {
-                Err(elapsed) => return Err(perhaps(elapsed.into())),
+                Err(elapsed) => return Err(elapsed.into()),
                 Ok(Ok(reply)) => reply,
                 Ok(Err(mut error)) => match error.take_message() {
                     // The server had closed an idle connection; the request never left.
@@ -163,8 +134,7 @@ impl Pool {
                         message = unsent;
                         continue;
                     }
-                    Some(_) => return Err(not_sent(error.into_error().into())),
-                    None => return Err(perhaps(error.into_error().into())),
+                    _ => return Err(error.into_error().into()),
                 },
             };
             let (head, incoming) = reply.into_parts();
@@ -177,7 +147,7 @@ impl Pool {
         &self,
         request: &Request,
         login: Option<&str>,
-    ) -> Result<hyper::Request<Full<Bytes>>, Failure> {
+    ) -> Result<hyper::Request<Full<Bytes>>, BoxError> {
         let mut builder = hyper::Request::builder()
             .method(request.method.clone())
             .uri(request.target.as_str())
@@ -189,21 +159,17 @@ impl Pool {
             builder = builder.header(AUTHORIZATION, login);
         }
         let body = request.form.clone().map(Bytes::from).unwrap_or_default();
-        builder.body(Full::new(body)).map_err(|error| not_sent(error.into()))
+        Ok(builder.body(Full::new(body))?)
     }
 
-    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, Failure> {
+    async fn connect(&self) -> Result<SendRequest<Full<Bytes>>, BoxError> {
         let open = async {
             let stream = TcpStream::connect(self.authority.as_str()).await?;
             stream.set_nodelay(true)?;
             std::io::Result::Ok(stream)
         };
-        let stream = timeout(CONNECT_TIMEOUT, open)
-            .await
-            .map_err(|error| not_sent(error.into()))?
-            .map_err(|error| not_sent(error.into()))?;
-        let (sender, connection) =
-            handshake(TokioIo::new(stream)).await.map_err(|error| not_sent(error.into()))?;
+        let stream = timeout(CONNECT_TIMEOUT, open).await??;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         // Ends with the sender, that is with the body or the pool.
         tokio::spawn(async move {
             if let Err(error) = connection.await {

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use hyper::Method;
 use tokio::sync::mpsc;
 
-use super::client::{Client, Repeat, about, parse_answer, refusal};
+use super::KEY_NOT_FOUND;
+use super::client::{Client, about, parse_answer, refusal};
 use super::json::{self, Cutter, Node};
-use super::{KEY_NOT_FOUND, entry, too_large};
 use crate::store::batch::{self, Batch};
-use crate::store::{Change, Entry, Error, VALUE_BYTES_MAX, keys};
+use crate::store::{Change, Entry, Error, keys};
 
 /// Pieces of the body that wait for the parser, of some 16 KiB each.
 const CHUNKS_MAX: usize = 8;
@@ -24,23 +24,15 @@ pub(super) async fn list(client: &Client, prefix: &str) -> Result<Vec<Entry>, Er
     let base = prefix.to_owned();
     let (_, outcome) = read(client, prefix, move |nodes| {
         let mut entries = Vec::new();
-        let mut large = None;
         let parsed = nodes.each(|node| {
-            if node.value.as_ref().is_some_and(|value| value.len() > VALUE_BYTES_MAX) {
-                large = Some(node.key);
-                return false;
-            }
-            let key = node.key.clone();
-            entries.extend(entry(key, node).filter(|entry| keys::strip(&entry.key, &base).is_some()));
+            let value = node.value.filter(|_| !node.dir && keys::strip(&node.key, &base).is_some());
+            entries.extend(value.and_then(|value| Entry::if_small(node.key, value)));
             true
         });
-        (entries, large, parsed)
+        (entries, parsed)
     })
     .await?;
-    let Some((mut entries, large, parsed)) = outcome else { return Ok(Vec::new()) };
-    if let Some(key) = large {
-        return Err(too_large(format!("GET {key}")));
-    }
+    let Some((mut entries, parsed)) = outcome else { return Ok(Vec::new()) };
     parsed.map_err(|error| broken(client, prefix, error))?;
     entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     Ok(entries)
@@ -95,7 +87,7 @@ async fn read<T: Send + 'static>(
     parse: impl FnOnce(Nodes) -> T + Send + 'static,
 ) -> Result<(u64, Option<T>), Error> {
     let request = about(Method::GET, prefix, QUERY);
-    let reply = client.send(&request, Repeat::Harmless).await?;
+    let reply = client.send(&request).await?;
     let index = super::watch::store_index(&request, &reply);
     let mut body = reply.body;
     if reply.status != 200 {

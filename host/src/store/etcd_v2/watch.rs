@@ -10,7 +10,7 @@ use hyper::Method;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::client::{Client, Repeat, about, parse_answer, refusal};
+use super::client::{Client, about, parse_answer, refusal};
 use super::json::{Action, Event};
 use super::own::OwnDeletes;
 use super::transport::{Reply, Request};
@@ -191,7 +191,7 @@ impl Follower<'_> {
     /// The same for one poll, over TLS.
     async fn ask_once(&mut self, next: u64) -> Result<Vec<(Poll, Answer)>, Error> {
         let Some(poll) = self.polls(next).pop_front() else { return Ok(Vec::new()) };
-        let reply = self.client.send(&poll.request, Repeat::Harmless).await?;
+        let reply = self.client.send(&poll.request).await?;
         let (status, index) = (reply.status, store_index(&poll.request, &reply).ok());
         let body = self.client.read_event(&poll.request, reply.body);
         let Ok(body) = timeout(POLL_TIME, body).await else { return Ok(Vec::new()) };

@@ -86,7 +86,7 @@ pub(super) enum Op {
     Delete(DeleteRangeRequest),
 }
 
-/// `result` 0 is "equal"; `target` 1 the creation, 2 the modification, 3 the value.
+/// `result` 0 is "equal"; `target` 1 the creation, 3 the value.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub(super) struct Compare {
     #[prost(int32, tag = "1")]
@@ -95,7 +95,7 @@ pub(super) struct Compare {
     pub(super) target: i32,
     #[prost(bytes = "vec", tag = "3")]
     pub(super) key: Vec<u8>,
-    #[prost(oneof = "Target", tags = "5, 6, 7")]
+    #[prost(oneof = "Target", tags = "5, 7")]
     pub(super) against: Option<Target>,
 }
 
@@ -103,8 +103,6 @@ pub(super) struct Compare {
 pub(super) enum Target {
     #[prost(int64, tag = "5")]
     Created(i64),
-    #[prost(int64, tag = "6")]
-    Modified(i64),
     #[prost(bytes, tag = "7")]
     Value(Vec<u8>),
 }

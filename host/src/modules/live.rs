@@ -1,0 +1,237 @@
+//! Runs the modules of a configuration, off the thread of the loop, and takes over files that change.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::future::pending;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep};
+
+use super::{Modules, Question};
+use crate::config::{Config, Modules as Loaded, PolicyKind, WasmPolicy};
+use crate::scaling::Verdict;
+use crate::wasm::{Host, Level, LoadError, Log, Module};
+
+/// How many decisions are made at a time. More than two cores' worth, so that one that takes long holds up nobody.
+const PLACES: usize = 4;
+/// How many of those whose last one took long or failed: they have this place and no other.
+const SLOW_PLACES: usize = 1;
+/// A decision that took longer than this is a slow one. A usual one takes some 30 us.
+const SLOW: Duration = Duration::from_millis(5);
+/// How often files are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// The policies of a configuration.
+#[derive(Debug)]
+pub struct LiveModules {
+    host: Option<Host>,
+    policies: BTreeMap<String, Arc<Live>>,
+    places: Semaphore,
+    slow_places: Semaphore,
+}
+
+#[derive(Debug)]
+struct Live {
+    name: String,
+    policy: WasmPolicy,
+    module: RwLock<Arc<Module>>,
+    slow: AtomicBool,
+    file: Mutex<File>,
+}
+
+impl LiveModules {
+    /// The policies of a configuration, whose modules were loaded by `host`.
+    #[must_use]
+    pub fn new(config: &Config, host: Option<Host>, loaded: &Loaded) -> Self {
+        let wasm = config.policies.values().filter_map(|policy| match &policy.kind {
+            PolicyKind::Wasm(wasm) => Some((&policy.name, wasm)),
+            PolicyKind::Threshold(_) => None,
+        });
+        let policies = wasm.filter_map(|(name, policy)| {
+            let module = loaded.get(name)?.clone();
+            let about = module.description();
+            let (version, sha256) = (&*about.version, module.sha256());
+            tracing::info!(policy = name, version, sha256, "{name}: decided by the module {}", about.name);
+            let module = RwLock::new(module);
+            let live = Live {
+                name: name.clone(),
+                policy: (**policy).clone(),
+                module,
+                slow: AtomicBool::new(false),
+                file: Mutex::new(File::at(stamp(&policy.module))),
+            };
+            Some((name.clone(), Arc::new(live)))
+        });
+        Self {
+            host,
+            policies: policies.collect(),
+            places: Semaphore::new(PLACES),
+            slow_places: Semaphore::new(SLOW_PLACES),
+        }
+    }
+}
+
+impl Modules for LiveModules {
+    async fn decide(&self, question: Question) -> Result<Verdict, String> {
+        let Some(live) = self.policies.get(&question.policy) else {
+            return Err("its module was not loaded".to_owned());
+        };
+        let places = if live.slow.load(Ordering::Relaxed) { &self.slow_places } else { &self.places };
+        let _place = places.acquire().await;
+        let live = live.clone();
+        let answer = spawn_blocking(move || live.decide(question)).await;
+        answer.unwrap_or_else(|error| Err(format!("its call was lost: {error}")))
+    }
+
+    async fn watch(&self) -> Infallible {
+        let Some(host) = &self.host else { return pending().await };
+        loop {
+            sleep(LOOK_EVERY).await;
+            for live in self.policies.values() {
+                if live.has_new_file() {
+                    live.clone().reload(host.clone()).await;
+                }
+            }
+        }
+    }
+}
+
+impl Live {
+    fn has_new_file(&self) -> bool {
+        let stamp = stamp(&self.policy.module);
+        self.file.lock().unwrap_or_else(PoisonError::into_inner).is_new(stamp)
+    }
+
+    fn module(&self) -> Arc<Module> {
+        self.module.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn decide(&self, question: Question) -> Result<Verdict, String> {
+        let Question { seen, state, .. } = question;
+        let service = seen.service.name.clone();
+        let began = Instant::now();
+        let run = self.module().decide(&self.policy.config, seen, &state, &self.policy.limits);
+        let took = began.elapsed();
+        self.slow.store(took > SLOW || run.result.is_err(), Ordering::Relaxed);
+        self.tell(&service, &run.log);
+        tracing::debug!(
+            service,
+            policy = self.name,
+            fuel = run.fuel,
+            ?took,
+            memory = run.memory_bytes,
+            "asked"
+        );
+        run.result.map_err(|error| error.to_string())
+    }
+
+    /// The lines of a module, in the daemon's log.
+    fn tell(&self, service: &str, log: &Log) {
+        let policy = &*self.name;
+        for line in &log.lines {
+            let text = &*line.text;
+            match line.level {
+                Level::Debug => tracing::debug!(service, policy, "{service}: {policy} says: {text}"),
+                Level::Info => tracing::info!(service, policy, "{service}: {policy} says: {text}"),
+                Level::Warn => tracing::warn!(service, policy, "{service}: {policy} says: {text}"),
+            }
+        }
+        if log.left_out > 0 {
+            let lines = log.left_out;
+            tracing::warn!(service, policy, lines, "{service}: {policy} says more than is logged");
+        }
+    }
+
+    /// Takes over a file that changed, if it is good.
+    async fn reload(self: Arc<Self>, host: Host) {
+        let live = self.clone();
+        let checked = spawn_blocking(move || live.check(&host)).await;
+        let (policy, file) = (&*self.name, self.policy.module.display().to_string());
+        match checked {
+            Ok(Ok(module)) if module.sha256() == self.module().sha256() => {}
+            Ok(Ok(module)) => {
+                let about = module.description();
+                let (version, sha256) = (&*about.version, module.sha256());
+                tracing::info!(policy, file, version, sha256, "{policy}: took over a new module");
+                *self.module.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(module);
+                self.slow.store(false, Ordering::Relaxed);
+            }
+            Ok(Err(error)) => {
+                tracing::error!(
+                    policy,
+                    file,
+                    error,
+                    "{policy}: the changed module is refused; the old one stays"
+                );
+            }
+            Err(error) => {
+                tracing::error!(policy, file, %error, "{policy}: the changed module was not loaded");
+            }
+        }
+    }
+
+    fn check(&self, host: &Host) -> Result<Module, String> {
+        let WasmPolicy { module, sha256, config, limits, .. } = &self.policy;
+        let loaded = host.load_file(module, limits, sha256.as_deref()).map_err(|error| chain(&error))?;
+        let taken = loaded.validate(config, limits).result;
+        taken.map_err(|error| format!("it does not take the configuration: {error}"))?;
+        Ok(loaded)
+    }
+}
+
+fn chain(error: &LoadError) -> String {
+    crate::engine::Chain(error).to_string()
+}
+
+/// What tells one state of a file from another: when it was changed, its size and its place on the disk.
+type Stamp = (SystemTime, u64, u64);
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let about = path.metadata().ok()?;
+    Some((about.modified().ok()?, about.len(), about.ino()))
+}
+
+/// What was seen of a file.
+#[derive(Debug)]
+struct File {
+    /// When it was last looked at.
+    last: Option<Stamp>,
+    /// When it was last read.
+    read: Option<Stamp>,
+}
+
+impl File {
+    fn at(stamp: Option<Stamp>) -> Self {
+        Self { last: stamp, read: stamp }
+    }
+
+    /// Whether the file is to be read: it has changed, and then not again, so nobody is writing it any more.
+    fn is_new(&mut self, now: Option<Stamp>) -> bool {
+        let is_settled = now.is_some() && now == self.last && now != self.read;
+        self.last = now;
+        if is_settled {
+            self.read = now;
+        }
+        is_settled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_once_it_has_changed_and_settled() {
+        let stamp = |size| Some((SystemTime::UNIX_EPOCH, size, 1));
+        let mut file = File::at(stamp(1));
+        let seen = [stamp(1), stamp(2), stamp(3), stamp(3), stamp(3), None, stamp(3), stamp(4), stamp(4)];
+        let read: Vec<bool> = seen.into_iter().map(|now| file.is_new(now)).collect();
+        assert_eq!(read, [false, false, false, true, false, false, false, false, true]);
+    }
+}
