@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::FORMAT;
 use super::builtin::Builtin;
 use super::decider::{Pure, Subject};
 use super::file::{Kind, Suite, read_text};
@@ -184,5 +185,30 @@ fn the_built_in_rule_passes_the_table_of_its_twin() {
     let text = include_str!("../../../policies/threshold/cases/conformance.yaml");
     for case in suite(text).cases {
         assert_eq!(play(&case, &Builtin).failures, Vec::new(), "{}", case.name);
+    }
+}
+
+/// The lines of the description of the format between two others, as far as they are indented.
+fn described(from: &str, until: &str) -> String {
+    let lines =
+        FORMAT.lines().skip_while(|line| !line.starts_with(from)).take_while(|line| !line.starts_with(until));
+    let lines: Vec<&str> = lines.map(|line| line.strip_prefix("  ").unwrap_or_default()).collect();
+    lines.join("\n") + "\n"
+}
+
+#[test]
+fn what_the_description_of_the_format_shows_can_be_read() {
+    let text = described("  policy:", "Samples.") + &described("    - name: follows", "`load` is");
+    let cases = suite(&text).cases;
+    assert_eq!(cases.iter().map(|case| case.steps.len()).collect::<Vec<_>>(), [1, 31]);
+    let series = FORMAT.lines().filter_map(|line| Some(line.strip_prefix("  {")?.split_once('}')?.0));
+    let series: Vec<&str> = series.filter(|series| !series.starts_with("file")).collect();
+    assert!(series.len() > 3);
+    for series in series {
+        let text = format!(
+            "cases: [{{name: a, policy: {{metric: a, period: 999, period_unit: hour}}, windows: {{a: {{{series}}}}}, \
+             expect: {{hold: true}}}}]"
+        );
+        assert!(!suite(&text).cases[0].steps[0].given[0].samples.is_empty(), "{series}");
     }
 }
