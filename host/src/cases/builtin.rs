@@ -25,7 +25,7 @@ impl Subject for Builtin {
             return Err(format!("the rule reads one metric, and `policy` has {}", policy.windows.len()));
         };
         let metric = window.metric.to_string();
-        Ok(Box::new(Scaler { threshold: Threshold::new(rule, None), direction, metric }))
+        Ok(Box::new(Scaler { threshold: Threshold::new(rule, None), direction, metric, is_new: true }))
     }
 }
 
@@ -33,6 +33,8 @@ struct Scaler {
     threshold: Threshold<String>,
     direction: Direction,
     metric: String,
+    /// Whether it has not decided yet: what comes before the newest samples was there before the start.
+    is_new: bool,
 }
 
 /// What firings come to in one decision.
@@ -50,12 +52,19 @@ impl Decider for Scaler {
         let roster = roster(&seen.service);
         let mut change = Change { roster, by: 0, named: Vec::new(), unnamed: false };
         let mut reason = format!("no new sample of {}", self.metric);
+        let is_new = std::mem::replace(&mut self.is_new, false);
+        let newest = |of: &Fresh| {
+            let later = |other: &&Fresh| other.id == of.id && other.sample.at > of.sample.at;
+            fresh.iter().find(later).is_none()
+        };
         for fresh in fresh {
             let outcome = self.threshold.step(fresh.id.clone(), fresh.sample);
             let said = match outcome {
                 Outcome::Calm => self.said(fresh, "does not satisfy"),
                 Outcome::CoolingDown(until) => self.said(fresh, &format!("cools down until {until} for")),
                 Outcome::Waiting(since) => self.said(fresh, &format!("since {since} satisfies")),
+                // As in the daemon, such samples bring the triggers up to date and cause nothing.
+                Outcome::Fired(_) if is_new && !newest(fresh) => continue,
                 Outcome::Fired(since) => {
                     let firing = self.firing(fresh, fresh.sample.at.duration_since(since));
                     match change.add(self.direction, fresh.instance.as_deref(), seen) {
