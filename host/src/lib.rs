@@ -5,8 +5,8 @@
 //!
 //! # Code map
 //!
-//! Dependencies point one way: `main` → [`daemon`] → {[`lead`], [`engine`], [`fleet::http`], [`store::connect`]} → the traits
-//! [`fleet::Fleet`], [`store::Store`], [`clock::Clock`] → [`scaling`].
+//! Dependencies point one way: `main` → [`daemon`] → {[`lead`], [`engine`], [`fleet::http`], [`store::connect`],
+//! [`wasm`]} → the traits [`fleet::Fleet`], [`store::Store`], [`clock::Clock`], [`modules::Modules`] → [`scaling`].
 //!
 //! - [`scaling`] is the pure core: thresholds, windows, bounds, instance numbers, reasons. Values and time go in, decisions come
 //!   out; it does no I/O and reads no clock.
@@ -15,8 +15,9 @@
 //! - [`metrics`] turns keys in etcd into samples, once, whoever reads them.
 //! - [`record`] is what is kept in etcd, in the original Dynamite's layout where it had one.
 //! - [`store`] and [`fleet`] are the two borders: narrow traits, with the clients below them.
+//! - [`wasm`] loads and runs policies in WebAssembly modules, each decision in a fresh instance within limits; [`modules`] is
+//!   the narrow trait through which the engine asks them, and what takes over files that change.
 //! - [`config`] reads and checks the YAML; beyond it a configuration is valid.
-//! - [`wasm`] loads policies from modules and runs them within limits.
 //! - `cases` puts policies to cases in YAML files; [`policy_cli`] is the command `dynamite policy` around it.
 //! - [`embedded`] serves fleet's API without a fleet, for tests and benchmarks.
 //!
@@ -26,7 +27,7 @@
 //! - An intent is in etcd before fleet is asked, and stays until the result is recorded: the process may die anywhere.
 //! - Nothing is written without the lease, which one process holds.
 //! - A policy proposes; bounds, numbers and dependencies are applied to every proposal in one place, `engine::board`.
-//! - Decisions take the time of samples; no decision reads the clock.
+//! - Thresholds take the time of samples, policies in modules are told the time: no decision reads the clock.
 //! - Everything has a limit, named in a constant that says why.
 //! - The cost of a sample does not grow with the number of services, policies or series.
 
