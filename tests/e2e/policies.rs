@@ -36,7 +36,7 @@ fn run(arguments: &[&str]) -> Result<(bool, String)> {
 
 #[test]
 fn every_policy_passes_its_cases_and_the_built_in_one_those_of_its_twin() -> Result<()> {
-    for name in ["schedule", "step", "target-tracking", "threshold"] {
+    for name in ["schedule", "step", "target-tracking", "threshold", "trend"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies").join(name).join("cases");
         let cases = std::fs::read_dir(&folder).with_context(|| format!("cases of {name}"))?;
         let cases: Vec<String> =
