@@ -49,13 +49,24 @@ pub fn validate<P: Policy>(config: &str) -> Result<(), String> {
 pub fn decide<P: Policy>(config: &str, seen: &Observation, state: &[u8]) -> Result<Answer, String> {
     report_panics();
     let config = read_config::<P>(config)?;
-    let mut state = serde_json::from_slice(state).unwrap_or_default();
+    let mut state = read_state(state);
     let verdict = P::decide(&config, seen, &mut state)?;
     Ok(Answer {
         decision: verdict.decision,
         reason: cut(verdict.reason),
         state: write_state(&state)?,
         wake_at: verdict.wake_at,
+    })
+}
+
+/// What cannot be read was another version's: the policy begins anew.
+fn read_state<S: serde::de::DeserializeOwned + Default>(state: &[u8]) -> S {
+    if state.is_empty() {
+        return S::default();
+    }
+    serde_json::from_slice(state).unwrap_or_else(|error| {
+        crate::log::warn(format!("the state cannot be read, and begins anew: {error}"));
+        S::default()
     })
 }
 

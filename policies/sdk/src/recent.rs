@@ -21,6 +21,14 @@ pub struct Recent {
 }
 
 impl Recent {
+    /// Adds a number if there is none yet: what there is when the first decision is made. Without it that one would see
+    /// nothing but itself. The HPA does the same.
+    pub fn begin(&mut self, now: Timestamp, number: u32) {
+        if self.kept.is_empty() {
+            self.kept.push((now, number));
+        }
+    }
+
     /// Adds a number, and returns the largest of those younger than `span`, the new one among them.
     pub fn highest(&mut self, now: Timestamp, number: u32, span: Duration) -> u32 {
         self.add(now, number, span, |kept| kept > number)
@@ -57,6 +65,20 @@ mod tests {
         let mut recent = Recent::default();
         let span = Duration::from_secs(seconds);
         steps.iter().map(|&(second, number)| add(&mut recent, second * 1_000, number, span)).collect()
+    }
+
+    #[test]
+    fn what_there_was_counts_at_the_first_decision() {
+        let mut recent = Recent::default();
+        let span = Duration::from_secs(60);
+        let mut highest = |second: u64, count, number| {
+            recent.begin(second * 1_000, count);
+            recent.highest(second * 1_000, number, span)
+        };
+        assert_eq!(highest(0, 5, 1), 5);
+        assert_eq!(highest(30, 5, 1), 5);
+        assert_eq!(highest(60, 5, 1), 1, "it wanted one for a minute");
+        assert_eq!(highest(200, 4, 1), 1);
     }
 
     #[test]

@@ -34,11 +34,15 @@ impl Groups {
                 (InstanceState::Failed | InstanceState::Stopping, _) => {}
             }
         }
-        // Series of instances that have not registered: they are of some that seem to be without.
+        // Series of instances that have not registered: they are of some that seem to be without. If there are more of
+        // them than of those, some are of instances that are gone, whose newest samples are the oldest.
         let strangers = window.series.iter().filter(|series| series.instance.is_none());
-        for sample in strangers.filter_map(|series| current(config, seen, series)) {
+        let mut strangers: Vec<Sample> =
+            strangers.filter_map(|series| current(config, seen, series)).collect();
+        strangers.sort_by_key(|sample| std::cmp::Reverse(sample.at));
+        for sample in strangers.into_iter().take(groups.missing as usize) {
             groups.values.push(sample.value);
-            groups.missing = groups.missing.saturating_sub(1);
+            groups.missing -= 1;
         }
         groups
     }

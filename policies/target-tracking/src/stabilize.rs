@@ -19,6 +19,8 @@ impl Wanted {
         wanted: u32,
         (up_seconds, down_seconds): (u64, u64),
     ) -> u32 {
+        self.up.begin(now, count);
+        self.down.begin(now, count);
         let smallest = self.up.lowest(now, wanted, Duration::from_secs(up_seconds));
         let largest = self.down.highest(now, wanted, Duration::from_secs(down_seconds));
         count.max(smallest).min(largest)
@@ -44,17 +46,17 @@ mod tests {
     fn down_goes_to_the_largest_of_the_window() {
         assert_eq!(
             run((0, 300), &[(0, 8), (100, 4), (299, 5), (300, 4), (400, 3), (600, 3)]),
-            [8, 8, 8, 5, 5, 3]
+            [10, 10, 10, 5, 5, 3]
         );
     }
 
     #[test]
     fn up_goes_to_the_smallest_of_the_window() {
-        assert_eq!(run((60, 0), &[(0, 12), (30, 20), (59, 15), (60, 20), (119, 30)]), [12, 12, 12, 15, 20]);
+        assert_eq!(run((60, 0), &[(0, 12), (30, 20), (59, 15), (60, 20), (119, 30)]), [10, 10, 10, 15, 20]);
     }
 
     #[test]
     fn a_wish_in_between_holds() {
-        assert_eq!(run((60, 60), &[(0, 12), (10, 5), (20, 12)]), [12, 10, 10]);
+        assert_eq!(run((60, 60), &[(0, 12), (10, 5), (20, 12)]), [10, 10, 10]);
     }
 }

@@ -33,9 +33,10 @@ impl Policy for Trend {
 
     fn decide(config: &Config, seen: &Observation, state: &mut State) -> Result<Verdict, String> {
         let window = seen.window_or_first(config.metric.as_deref())?;
-        let view = window.all().fresh(seen.ago(Duration::from_secs(config.stale_seconds)));
-        let course = course::course(&view, config.step_seconds.saturating_mul(1_000));
-        let Some(Sample { value: load, .. }) = course.samples().latest() else {
+        // The past of instances that are gone belongs to the course: without it every instance that goes looks like a rise.
+        let course = course::course(&window.all(), config.step_seconds.saturating_mul(1_000));
+        let is_fresh = !window.all().fresh(seen.ago(Duration::from_secs(config.stale_seconds))).is_empty();
+        let Some(Sample { value: load, .. }) = course.samples().latest().filter(|_| is_fresh) else {
             return Ok(hold(format!(
                 "{} has no sample of the last {} s",
                 window.metric, config.stale_seconds
@@ -46,6 +47,7 @@ impl Policy for Trend {
         let count = seen.service.count();
         let needed = round_up(highest * (1.0 + config.headroom) / config.target);
         let span = Duration::from_secs(config.scale_down_stabilization_seconds);
+        state.wanted.begin(seen.now, count);
         let kept = state.wanted.highest(seen.now, needed, span);
         let wanted = seen.service.clamp(if kept < count { kept } else { needed.max(kept.min(count)) });
         let mut why = vec![format!(

@@ -34,12 +34,27 @@ fn it_scales_before_the_load_comes_and_says_so() {
 #[test]
 fn a_falling_load_keeps_what_this_moment_needs() {
     let falling: Vec<f64> = (0..31).map(|step| 800.0 - f64::from(step) * 10.0).collect();
-    let verdict = decide("", 8, &falling);
+    let verdict = decide(r#", "scale_down_stabilization_seconds": 0"#, 8, &falling);
     assert_eq!(verdict.decision, Decision::ScaleTo(5));
+    assert_eq!(decide("", 8, &falling).decision, Decision::Hold, "the first decision waits like any other");
     assert_eq!(
         verdict.reason,
         "requests is 500.0, and 200.0 within 300 s (-1.000 a second): 5 instances for 100 each"
     );
+}
+
+#[test]
+fn the_past_of_instances_that_are_gone_is_no_rise() {
+    let mut window = window("requests");
+    for index in 0..5 {
+        let stays: Vec<f64> = [vec![45.0; 16], vec![90.0; 15]].concat();
+        window = window.with_series(series(&format!("stays{index}"), &stays));
+        let gone: Vec<(Timestamp, f64)> = (0..16).map(|step| (NOW - (30 - step) * 10_000, 45.0)).collect();
+        window = window.with_series(series(&format!("gone{index}"), &[]).with_samples(&gone));
+    }
+    let seen = observation(5).with_bounds(1, Some(100)).with_window(window);
+    let verdict = Run::<Trend>::new(r#"{"target": 100, "step_seconds": 10}"#).unwrap().decide(&seen).unwrap();
+    assert_eq!(verdict.decision, Decision::Hold, "{}", verdict.reason);
 }
 
 #[test]
