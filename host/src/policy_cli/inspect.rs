@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use crate::cli::{EXIT_OK, Format, InspectArgs};
-use crate::wasm::{Description, Interface, Limits, MODULE_BYTES_MAX, Module, VERSION, interface_of};
+use crate::wasm::{Description, Interface, Limits, Module, VERSION, interface_of};
 
 /// How a component begins after its magic bytes.
 const COMPONENT: [u8; 4] = [0x0d, 0, 1, 0];
@@ -31,12 +31,11 @@ struct About {
 
 pub(super) fn run(args: &InspectArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     let file = args.module.display();
-    let length = args.module.metadata().with_context(|| format!("`{file}` cannot be read"))?.len();
-    anyhow::ensure!(length <= MODULE_BYTES_MAX, "`{file}` has more than {} MiB", MODULE_BYTES_MAX >> 20);
-    let bytes = std::fs::read(&args.module).with_context(|| format!("`{file}` cannot be read"))?;
     // A module that needs more memory than the default to start is still one to look at.
     let limits = Limits { memory_bytes: Limits::MEMORY_BYTES_MAX, fuel: u64::MAX, time: Limits::TIME_MAX };
     let module = super::load(&args.module, &limits)?;
+    // It was read just now, so it is a file, and not too large.
+    let bytes = std::fs::read(&args.module).with_context(|| format!("`{file}` cannot be read"))?;
     let interface = interface_of(&bytes)?;
     let about = about(&module, interface, &bytes)?;
     match args.format {

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -33,10 +33,24 @@ fn folder_for(is_root: bool, cache_home: Option<PathBuf>, home: Option<PathBuf>)
     Some(cache_home.or(home)?.join("dynamite"))
 }
 
+/// Device, inode and owner of a folder.
+///
+/// # Errors
+/// That others than the owner can write into it.
+fn identity(folder: &Path) -> io::Result<(u64, u64, u32)> {
+    let about = fs::metadata(folder)?;
+    if about.permissions().mode() & 0o022 != 0 {
+        return Err(io::Error::other("others can write into it"));
+    }
+    Ok((about.dev(), about.ino(), about.uid()))
+}
+
 /// A folder with compiled modules.
 #[derive(Debug)]
 pub(super) struct Cache {
     folder: PathBuf,
+    /// Device, inode and owner of the folder: another one of that name may be anybody's.
+    identity: (u64, u64, u32),
 }
 
 impl Cache {
@@ -46,12 +60,12 @@ impl Cache {
     /// That it cannot be made, or that others can write into it.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let about = fs::metadata(folder)?;
         let probe = tempfile::Builder::new().prefix(".probe").tempfile_in(folder)?;
-        if probe.as_file().metadata()?.uid() != about.uid() || about.permissions().mode() & 0o022 != 0 {
+        let identity = identity(folder)?;
+        if probe.as_file().metadata()?.uid() != identity.2 {
             return Err(io::Error::other("others can write into it"));
         }
-        Ok(Self { folder: folder.to_owned() })
+        Ok(Self { folder: folder.to_owned(), identity })
     }
 
     /// Where the module made from the bytes with this SHA-256 is, or shall be.
@@ -64,12 +78,15 @@ impl Cache {
     /// The module made from the bytes with this SHA-256, if it is there and usable.
     pub(super) fn get(&self, engine: &Engine, sha256: &str) -> Option<Component> {
         let path = self.path(engine, sha256);
-        let about = path.symlink_metadata().ok()?;
-        if !about.is_file() || about.uid() != fs::metadata(&self.folder).ok()?.uid() {
+        let mut file = fs::File::open(&path).ok()?;
+        let about = file.metadata().ok()?;
+        if !about.is_file() || about.uid() != self.identity.2 || identity(&self.folder).ok()? != self.identity
+        {
             return None;
         }
         // Read and not mapped: whoever changes a file that is mapped ends the process.
-        let bytes = fs::read(&path).ok()?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).ok()?;
         #[expect(unsafe_code, reason = "the folder is ours alone, so what is in it was written by `put`")]
         // SAFETY: `open` made sure that only this user can write into the folder, and `put` writes whole files only.
         let component = unsafe { Component::deserialize(engine, &bytes) };

@@ -1,5 +1,7 @@
 //! Between the core's values and those of the interface.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 
 use super::Garbled;
@@ -93,11 +95,17 @@ pub(super) fn verdict(verdict: types::Verdict) -> Result<Verdict, Garbled> {
         types::Decision::Stop(names) if names.len() > NAMES_MAX => {
             return Err(Garbled::TooManyNames(names.len()));
         }
-        types::Decision::Stop(names) => Proposal::Stop(names),
+        types::Decision::Stop(names) => Proposal::Stop(distinct(names)),
     };
     // What no calendar has is later than everything, so it never comes.
     let wake_at = wake_at.and_then(|at| Timestamp::from_millisecond(i64::try_from(at).ok()?).ok());
     Ok(Verdict { proposal, reason: one_line(&reason), state, wake_at })
+}
+
+/// Each name once, in the order in which they were first given.
+fn distinct(names: Vec<String>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    names.into_iter().filter(|name| seen.insert(name.clone())).collect()
 }
 
 /// A text of a module as it may stand in a log: on one line, without control characters.
@@ -129,6 +137,9 @@ mod tests {
         assert_eq!(verdict(large), Err(Garbled::StateTooLarge(STATE_BYTES_MAX + 1)));
         let names = vec![String::new(); NAMES_MAX + 1];
         assert_eq!(verdict(answer(types::Decision::Stop(names))), Err(Garbled::TooManyNames(NAMES_MAX + 1)));
+        let twice = ["b", "a", "b"].map(str::to_owned).to_vec();
+        let once = Proposal::Stop(vec!["b".to_owned(), "a".to_owned()]);
+        assert_eq!(verdict(answer(types::Decision::Stop(twice))).unwrap().proposal, once);
         let long = types::Verdict { reason: "ä".repeat(4000), ..answer(types::Decision::Hold) };
         assert_eq!(verdict(long).unwrap().reason.len(), REASON_BYTES_MAX);
         let never = types::Verdict { wake_at: Some(u64::MAX), ..answer(types::Decision::Hold) };

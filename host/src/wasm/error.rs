@@ -69,7 +69,7 @@ pub enum CallError {
     #[error("it did not end within {:?} (`limits: {{time: …}}`)", .0.time)]
     OutOfTime(Limits),
     /// It asked for more memory than it may have.
-    #[error("it asked for more than {} MiB of memory (`limits: {{memory: …}}`)", .0.memory_bytes >> 20)]
+    #[error("it asked for more than {} KiB of memory (`limits: {{memory: …}}`)", .0.memory_bytes >> 10)]
     OutOfMemory(Limits),
     /// It recursed too deeply.
     #[error("it recursed too deeply")]
