@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::config::Config;
 use crate::engine::{self, Chain, Ended, Parts, World};
+use crate::modules::Modules;
 use crate::record::{self, Stored};
 use crate::store::{self, Lock, Store};
 
@@ -30,6 +31,8 @@ pub async fn serve<W: World, E>(
         let (lock, locked_at, stored) = tokio::select! {
             () = &mut shutdown => return Ok(()),
             led = take_lead(&parts.store, holder, ttl, &remembered) => led,
+            // Whoever stands by for long must not lead with the modules of its start.
+            never = parts.modules.watch() => match never {},
         };
         let config = configure(&stored)?;
         let ended;

@@ -23,7 +23,10 @@ fn run(args: &RunArgs) -> anyhow::Result<u8> {
     telemetry::init(args.log_format, args.log_level);
     // One thread serves everything: nothing here computes for long, and handing work to others costs more than it takes.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match runtime.block_on(daemon::run(args)) {
+    let ended = runtime.block_on(daemon::run(args));
+    // A decision of a policy that is under way is not waited for.
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => Ok(EXIT_OK),
         Err(error @ (daemon::Error::Config(_) | daemon::Error::NoConfig { .. })) => {
             writeln!(io::stderr(), "{error}")?;

@@ -222,11 +222,14 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Threshold(firing) => firing.fmt(f),
-            Self::Policy { policy, words, wanted, made } if wanted == made => {
-                write!(f, "{policy}: {words} (to {made})")
-            }
             Self::Policy { policy, words, wanted, made } => {
-                write!(f, "{policy}: {words} (wants {wanted}, gets {made})")
+                let blank = if words.is_empty() { "" } else { " " };
+                write!(f, "{policy}: {words}{blank}")?;
+                if wanted == made {
+                    write!(f, "(to {made})")
+                } else {
+                    write!(f, "(wants {wanted}, gets {made})")
+                }
             }
             Self::PolicyFailed { policy, error } => write!(f, "{policy} failed: {error}"),
             Self::Objected(objection) => objection.fmt(f),
