@@ -230,11 +230,20 @@ impl Scene {
     /// # Errors
     /// What kept it from starting.
     pub fn dynamite(&self) -> Result<Daemon> {
+        self.dynamite_logging("info")
+    }
+
+    /// The same with another log, in the manner of `RUST_LOG`.
+    ///
+    /// # Errors
+    /// What kept it from starting.
+    pub fn dynamite_logging(&self, log: &str) -> Result<Daemon> {
         let (config, fleet) = (self.config_path(), self.fleet_endpoint().to_string());
         let api = if self.api == Api::V2 { "v2" } else { "v3" };
         let config = config.to_str().context("the path of a temporary folder is text")?;
         let etcd = &*self.etcd_endpoint;
-        Daemon::start(&["-c", config, "-e", etcd, "-f", &fleet, "--etcd-api", api, "--lease-ttl", "2"])
+        let args = ["-c", config, "-e", etcd, "-f", &fleet, "--etcd-api", api, "--lease-ttl", "2"];
+        Daemon::start(&args, log)
     }
 
     /// Writes a sample of an instance, at a second of the scene's own time.
@@ -361,14 +370,14 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts the built binary.
+    /// Starts the built binary, which logs what this says in the manner of `RUST_LOG`.
     ///
     /// # Errors
     /// What kept it from being built or started.
-    pub fn start(args: &[&str]) -> Result<Self> {
+    pub fn start(args: &[&str], log: &str) -> Result<Self> {
         let mut child = Command::new(binary()?)
             .args(args)
-            .env("RUST_LOG", "info")
+            .env("RUST_LOG", log)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
