@@ -16,6 +16,7 @@ mod limits;
 mod module;
 #[cfg(test)]
 pub(crate) mod test_modules;
+mod ticker;
 
 pub use cache::cache_folder_default;
 pub use call::Run;

@@ -1,9 +1,11 @@
 //! The parts of the end-to-end benchmark: each measures one thing and says it in a line.
 
 pub mod cost;
+pub mod policies;
 pub mod process;
 pub mod reaction;
 pub mod rest;
+pub mod rule;
 pub mod start;
 
 use std::fmt;

@@ -21,14 +21,14 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts the built binary.
+    /// Starts the built binary, which logs what this says in the manner of `RUST_LOG`.
     ///
     /// # Errors
     /// What kept it from being built or started.
-    pub fn start(args: &[&str]) -> Result<Self> {
+    pub fn start(args: &[&str], log: &str) -> Result<Self> {
         let mut child = Command::new(binary()?)
             .args(args)
-            .env("RUST_LOG", "info")
+            .env("RUST_LOG", log)
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)

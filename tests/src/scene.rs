@@ -223,11 +223,20 @@ impl Scene {
     /// # Errors
     /// What kept it from starting.
     pub fn dynamite(&self) -> Result<Daemon> {
+        self.dynamite_logging("info")
+    }
+
+    /// The same with another log, in the manner of `RUST_LOG`.
+    ///
+    /// # Errors
+    /// What kept it from starting.
+    pub fn dynamite_logging(&self, log: &str) -> Result<Daemon> {
         let (config, fleet) = (self.config_path(), self.fleet_endpoint().to_string());
         let api = if self.api == Api::V2 { "v2" } else { "v3" };
         let config = config.to_str().context("the path of a temporary folder is text")?;
         let etcd = &*self.etcd_endpoint;
-        Daemon::start(&["-c", config, "-e", etcd, "-f", &fleet, "--etcd-api", api, "--lease-ttl", "2"])
+        let args = ["-c", config, "-e", etcd, "-f", &fleet, "--etcd-api", api, "--lease-ttl", "2"];
+        Daemon::start(&args, log)
     }
 
     /// Writes a sample of an instance, at a second of the scene's own time.

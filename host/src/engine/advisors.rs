@@ -51,6 +51,8 @@ pub(super) struct Advisor {
     /// Whether the last question held any sample, or the policy wants none.
     has_data: bool,
     due: Option<Timestamp>,
+    /// When the question that is under way was due.
+    was_due: Timestamp,
     told: Told,
 }
 
@@ -94,6 +96,7 @@ impl Advisors {
                     asked_at: Timestamp::MIN,
                     has_data: false,
                     due: None,
+                    was_due: Timestamp::MIN,
                     told: Told::default(),
                 };
                 for (signal, _) in &advisor.windows {
@@ -152,6 +155,7 @@ impl Advisors {
         {
             self.set_due(index, None);
             let advisor = &mut self.all[index];
+            advisor.was_due = due;
             advisor.waiting = Waiting::Yes;
             advisor.asked_at = board.now;
             let question = advisor.question(board, metrics, registrations);
@@ -171,6 +175,9 @@ impl Advisors {
     ) {
         let now = board.now;
         let advisor = &mut self.all[index];
+        let (service, policy) = (&*board.posts[advisor.service].service.name, &*advisor.policy);
+        let delay_us = now.duration_since(advisor.was_due).as_micros();
+        tracing::debug!(service, policy, delay_us, "{service}: {policy} answered");
         let is_behind = advisor.waiting == Waiting::AndBehind;
         advisor.waiting = Waiting::No;
         let soonest = later(advisor.asked_at, GAP);

@@ -5,10 +5,11 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use wasmtime::{Store, Trap};
 
-use super::engines::{Size, TICK};
+use super::engines::Size;
 use super::error::CallError;
 use super::guest::{Guest, Log};
 use super::module::{Entry, Module};
+use super::ticker::TICK;
 use super::{Description, Limits, convert};
 use crate::scaling::{Observation, Verdict};
 
@@ -67,7 +68,7 @@ impl Module {
     /// Whether the module takes a configuration. Must not be called on a thread that runs asynchronous code.
     #[must_use]
     pub fn validate(&self, config: &str, limits: &Limits) -> Run<()> {
-        let guest = Guest::new(limits.memory_bytes, 0, seed(config, 0, &[]));
+        let guest = Guest::new(limits.memory_bytes, 0, self.seed(config, 0, &[]));
         call!(self, guest, limits, call_validate(config))
             .and_then(|said| said.map_err(|error| refused(&error)))
     }
@@ -76,10 +77,19 @@ impl Module {
     #[must_use]
     pub fn decide(&self, config: &str, seen: Observation, state: &[u8], limits: &Limits) -> Run<Verdict> {
         let now_ms = u64::try_from(seen.now.as_millisecond()).unwrap_or(0);
-        let guest = Guest::new(limits.memory_bytes, now_ms, seed(config, now_ms, state));
+        let guest = Guest::new(limits.memory_bytes, now_ms, self.seed(config, now_ms, state));
         let seen = seen.into();
         call!(self, guest, limits, call_decide(config, &seen, state))
             .and_then(|said| Ok(convert::verdict(said.map_err(|error| refused(&error))?)?))
+    }
+
+    /// What random numbers follow from, for a module that can ask for any: only WASI has them.
+    fn seed(&self, config: &str, now_ms: u64, state: &[u8]) -> [u8; 32] {
+        if let Entry::Small(_) = self.entry {
+            return [0; 32];
+        }
+        let hasher = Sha256::new().chain_update(config).chain_update([0]).chain_update(now_ms.to_le_bytes());
+        hasher.chain_update(state).finalize().into()
     }
 
     fn run<T>(
@@ -118,12 +128,6 @@ fn waited<T>(limit: Duration, call: impl Future<Output = wasmtime::Result<T>>) -
         Ok(result) => result,
         Err(_) => Err(Trap::Interrupt.into()),
     }
-}
-
-/// What random numbers follow from.
-fn seed(config: &str, now_ms: u64, state: &[u8]) -> [u8; 32] {
-    let hasher = Sha256::new().chain_update(config).chain_update([0]).chain_update(now_ms.to_le_bytes());
-    hasher.chain_update(state).finalize().into()
 }
 
 fn refused(message: &str) -> CallError {

@@ -1,16 +1,12 @@
-//! The two engines that modules run in, and the clock that ends calls which run for too long.
+//! The two engines that modules run in.
 //!
 //! Small modules get their memory from a pool, which makes a fresh instance in microseconds. What imports WASI or may use
 //! more memory than a place in the pool has gets its memory from the operating system; it takes milliseconds anyway.
 
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread;
-use std::time::Duration;
-
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
-/// How often the epoch goes up while calls are under way: what time limits are counted in.
-pub(super) const TICK: Duration = Duration::from_millis(1);
+use super::ticker::{Ticker, Ticking};
+
 /// The most memory of a module in the pool.
 pub(super) const POOLED_BYTES_MAX: usize = 64 << 20;
 /// How much of it stays resident between calls: what a small module touches. Each place in use costs that much.
@@ -55,8 +51,7 @@ impl Engines {
 
     /// Lets the epoch go up until the value is dropped.
     pub(super) fn tick(&self) -> Ticking<'_> {
-        self.ticker.shared.change(1);
-        Ticking(&self.ticker.shared)
+        self.ticker.tick()
     }
 }
 
@@ -88,67 +83,4 @@ fn pool() -> PoolingAllocationConfig {
         .table_keep_resident(64 << 10)
         .pagemap_scan(Enabled::Auto);
     pool
-}
-
-/// A thread that makes the epoch go up while anybody needs it, and sleeps otherwise.
-struct Ticker {
-    shared: Arc<Shared>,
-}
-
-#[derive(Default)]
-struct Shared {
-    /// Calls under way; `None` when it shall end.
-    calls: Mutex<Option<usize>>,
-    changed: Condvar,
-}
-
-impl Shared {
-    fn change(&self, by: isize) {
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = calls.as_mut() {
-            let was = *count;
-            *count = was.saturating_add_signed(by);
-            if was == 0 {
-                self.changed.notify_one();
-            }
-        }
-    }
-}
-
-/// The epoch goes up.
-pub(super) struct Ticking<'t>(&'t Shared);
-
-impl Drop for Ticking<'_> {
-    fn drop(&mut self) {
-        self.0.change(-1);
-    }
-}
-
-impl Ticker {
-    fn start(engines: [Engine; 2]) -> Self {
-        let shared = Arc::new(Shared { calls: Mutex::new(Some(0)), ..Shared::default() });
-        let theirs = shared.clone();
-        // It ends with the last handle on the engines: see `Drop`.
-        thread::spawn(move || {
-            loop {
-                let calls = theirs.calls.lock().unwrap_or_else(PoisonError::into_inner);
-                let idle = |calls: &mut Option<usize>| *calls == Some(0);
-                let calls = theirs.changed.wait_while(calls, idle).unwrap_or_else(PoisonError::into_inner);
-                if calls.is_none() {
-                    return;
-                }
-                drop(calls);
-                thread::sleep(TICK);
-                engines.iter().for_each(Engine::increment_epoch);
-            }
-        });
-        Self { shared }
-    }
-}
-
-impl Drop for Ticker {
-    fn drop(&mut self) {
-        *self.shared.calls.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        self.shared.changed.notify_one();
-    }
 }

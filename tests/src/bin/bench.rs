@@ -1,12 +1,12 @@
 //! The end-to-end benchmark: `cargo run --release -p dynamite-tests --bin bench` prints a table.
 //!
 //! It starts etcd and a fleet server of its own. `--only reaction`, or `--only cost/v2`, measures a part (reaction, cost,
-//! backlog, cold, idle). With `--etcd URL` and `--fleet ENDPOINT` it uses running ones, whose
+//! backlog, cold, idle; of policies in modules: round, loop, load). With `--etcd URL` and `--fleet ENDPOINT` it uses running ones, whose
 //! `/_dynamite`, `/metrics`, `/services` and `apache@` units must be of no value.
 
 use anyhow::Result;
 use dynamite::store::connect::Api;
-use dynamite_tests::bench::{Target, cost, reaction, rest, start};
+use dynamite_tests::bench::{Target, cost, policies, reaction, rest, start};
 
 #[tokio::main]
 #[expect(clippy::print_stdout, reason = "a table is what it is for")]
@@ -36,6 +36,20 @@ async fn main() -> Result<()> {
         if target.wants("idle", name) {
             row("idle", rest::measure(&target, api).await?, "0.3 %, 30 MB");
         }
+        if target.wants("round", name) {
+            let delays = policies::round(&target, api).await?;
+            row("1,000 decisions of modules due at once: delay", delays.to_string(), "p95 50 ms");
+        }
+        if target.wants("loop", name) {
+            let (alone, beside) = policies::beside_a_loop(&target, api).await?;
+            row("50 decisions of modules due at once: delay", alone.to_string(), "");
+            row("the same beside 10 endless loops: delay", beside.to_string(), "max 20 ms more");
+        }
+    }
+    if target.wants("load", "") {
+        let (cached, compiled) = policies::load()?;
+        println!("| loading a module from the cache |  | {cached} | 2 ms |");
+        println!("| compiling it |  | {compiled} |  |");
     }
     Ok(())
 }
