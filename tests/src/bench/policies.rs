@@ -17,8 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::{Spread, Target, rule};
+use crate::daemon::Daemon;
 use crate::modules::{self, module};
-use crate::scene::{Daemon, Scene, eventually, now};
+use crate::scene::{Scene, eventually, now};
 
 /// Makes the daemon log how long each decision took.
 const LOG: &str = "info,dynamite::engine::advisors=debug";
