@@ -11,6 +11,7 @@ mod contract;
 mod convert;
 mod engines;
 mod error;
+mod footprint;
 mod guest;
 mod limits;
 mod module;

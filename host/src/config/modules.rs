@@ -232,6 +232,7 @@ fn help(error: &LoadError) -> Option<String> {
             return Some(format!("if this file is the right one, write `sha256: {found}`"));
         }
         LoadError::NoInterface => return None,
+        LoadError::OldWasi(_) => "make it a component with an adapter, or build it for a target without WASI",
         LoadError::Damaged(_) => "copy it again, or build it again",
         LoadError::OtherVersion { .. } => "build it again, with the crate `dynamite-policy` of this Dynamite",
         LoadError::OtherWorld(_) => {

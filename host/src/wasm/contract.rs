@@ -16,6 +16,8 @@ const INTERFACE_SECTION: &str = "component-type";
 const PACKAGE: &str = "dynamite:policy";
 /// The version of it that is served.
 pub const VERSION: &str = "0.1.0";
+/// The module of the imports of WASI 0.1.
+const OLD_WASI: &str = "wasi_snapshot_preview1";
 /// The functions that a policy has.
 const EXPORTS: [&str; 3] = ["describe", "validate", "decide"];
 
@@ -51,13 +53,22 @@ pub(super) fn component(bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
     encoded.map_err(|error| LoadError::Damaged(format!("{error:#}")))
 }
 
-/// Whether a core module says what component it is to become.
+/// Whether a core module says what component it is to become, and can.
 fn has_interface(module: &[u8]) -> Result<bool, LoadError> {
     let mut found = false;
     for payload in Parser::new(0).parse_all(module) {
         let payload = payload.map_err(|error| LoadError::Damaged(error.to_string()))?;
-        if let Payload::CustomSection(section) = payload {
-            found |= section.name().starts_with(INTERFACE_SECTION);
+        match payload {
+            Payload::CustomSection(section) => found |= section.name().starts_with(INTERFACE_SECTION),
+            Payload::ImportSection(imports) => {
+                for import in imports.into_imports() {
+                    let import = import.map_err(|error| LoadError::Damaged(error.to_string()))?;
+                    if import.module == OLD_WASI {
+                        return Err(LoadError::OldWasi(import.name.to_owned()));
+                    }
+                }
+            }
+            _ => {}
         }
     }
     Ok(found)
@@ -117,4 +128,16 @@ pub(super) fn check(component: &[u8]) -> Result<Needs, LoadError> {
 
 fn listed(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_wants_the_old_wasi_is_not_called_damaged() {
+        let module =
+            wat::parse_str(r#"(module (import "wasi_snapshot_preview1" "fd_write" (func)))"#).unwrap();
+        assert!(matches!(component(&module), Err(LoadError::OldWasi(name)) if name == "fd_write"));
+    }
 }

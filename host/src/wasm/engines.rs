@@ -1,7 +1,8 @@
 //! The two engines that modules run in.
 //!
-//! Small modules get their memory from a pool, which makes a fresh instance in microseconds. What imports WASI or may use
-//! more memory than a place in the pool has gets its memory from the operating system; it takes milliseconds anyway.
+//! Small modules get their memory from a pool, which makes a fresh instance in microseconds. What imports WASI, is made of
+//! many parts, or may use more memory than a place in the pool has gets its memory from the operating system; it takes
+//! milliseconds anyway.
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
@@ -14,7 +15,13 @@ const RESIDENT_BYTES: usize = 2 << 20;
 /// Calls that are under way at once in the pool; there are fewer workers than that.
 const CALLS_MAX: u32 = 32;
 /// A component is made of a few core modules: its own, and small ones that connect it.
-const CORE_INSTANCES_MAX: u32 = 8;
+pub(super) const CORE_INSTANCES_MAX: u32 = 8;
+/// Its own memory, and one more.
+pub(super) const MEMORIES_MAX: u32 = 2;
+/// A table of its own, and one of what connects it.
+pub(super) const TABLES_MAX: u32 = 4;
+/// What compilers make has a few hundred.
+pub(super) const TABLE_ELEMENTS_MAX: usize = 20_000;
 /// Deep enough for any honest policy; recursion without end is over in a millisecond.
 const STACK_BYTES: usize = 256 << 10;
 
@@ -74,10 +81,13 @@ fn pool() -> PoolingAllocationConfig {
     pool.total_component_instances(CALLS_MAX)
         .total_core_instances(CALLS_MAX * CORE_INSTANCES_MAX)
         .max_core_instances_per_component(CORE_INSTANCES_MAX)
-        .total_memories(CALLS_MAX * 2)
-        .total_tables(CALLS_MAX * 4)
-        .max_tables_per_component(4)
-        .max_memories_per_component(2)
+        .total_memories(CALLS_MAX * MEMORIES_MAX)
+        .total_tables(CALLS_MAX * TABLES_MAX)
+        .max_tables_per_component(TABLES_MAX)
+        .max_tables_per_module(TABLES_MAX)
+        .max_memories_per_component(MEMORIES_MAX)
+        .max_memories_per_module(MEMORIES_MAX)
+        .table_elements(TABLE_ELEMENTS_MAX)
         .max_memory_size(POOLED_BYTES_MAX)
         .linear_memory_keep_resident(RESIDENT_BYTES)
         .table_keep_resident(64 << 10)

@@ -28,6 +28,9 @@ pub enum LoadError {
          make it a component of the world `scaling-policy` of `dynamite:policy@0.1.0`"
     )]
     NoInterface,
+    /// A core module that imports the first version of WASI, which has no components.
+    #[error("it is a core module that imports `{0}` of WASI 0.1, and only WASI 0.2 is offered")]
+    OldWasi(String),
     /// It was cut short, or damaged.
     #[error("it is damaged or incomplete: {0}")]
     Damaged(String),

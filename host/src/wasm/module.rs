@@ -12,6 +12,7 @@ use super::cache::Cache;
 use super::contract;
 use super::engines::{Engines, POOLED_BYTES_MAX, Size};
 use super::error::LoadError;
+use super::footprint::fits_the_pool;
 use super::guest::Guest;
 use super::{Description, Limits};
 
@@ -121,7 +122,8 @@ impl Host {
         }
         let component = contract::component(bytes)?;
         let needs = contract::check(&component)?;
-        let size = if needs.wasi { Size::Large } else { sizes[0] };
+        let fits = fits_the_pool(&component).map_err(|error| LoadError::Damaged(error.to_string()))?;
+        let size = if needs.wasi || !fits { Size::Large } else { sizes[0] };
         let engine = self.engines.of(size);
         let compiled = Component::new(engine, &component).map_err(|error| LoadError::damaged(&error))?;
         let module = self.prepare(&compiled, size, sha256, limits)?;

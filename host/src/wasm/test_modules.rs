@@ -1,6 +1,7 @@
 //! Small modules for tests: a policy whose functions are WebAssembly text, so that each test writes the one it needs.
 
-use wit_component::StringEncoding;
+use wasmparser::{Parser, Payload};
+use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
 
 /// The interface that is served.
@@ -98,6 +99,20 @@ impl Policy<'_> {
 pub(crate) fn of_another_world() -> Vec<u8> {
     let core = wat::parse_str(r#"(module (func (export "run")))"#).expect("the text is WebAssembly");
     with_interface(core, "package test:other; world other { export run: func(); }", "other")
+}
+
+/// The policy that holds, in a component with more core modules than a place in the pool takes, as Python's have.
+pub(crate) fn of_many_instances() -> Vec<u8> {
+    let policy = ComponentEncoder::default().module(&Policy::default().build()).expect("it is a policy");
+    let mut component = { policy }.encode().expect("it is a policy");
+    let modules = Parser::new(0).parse_all(&component);
+    let modules = modules.filter(|part| matches!(part, Ok(Payload::ModuleSection { .. }))).count();
+    let empty = u8::try_from(modules).expect("there are few");
+    // A section 1 of eight bytes: a module with nothing in it. A section 2 of 28: nine times an instance (0) of it with
+    // no arguments (0).
+    component.extend(b"\x01\x08\0asm\x01\0\0\0\x02\x1c\x09");
+    component.extend([0, empty, 0].repeat(9));
+    component
 }
 
 /// Adds what says which component a core module is to become.
