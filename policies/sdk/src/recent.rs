@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn what_there_was_counts_at_the_first_decision() {
         let mut recent = Recent::default();
-        let span = Duration::from_secs(60);
+        let span = Duration::from_mins(1);
         let mut highest = |second: u64, count, number| {
             recent.begin(second * 1_000, count);
             recent.highest(second * 1_000, number, span)
