@@ -4,24 +4,21 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::pending;
 use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
+use super::lanes::{Lane, Lanes};
 use super::{Modules, Question};
 use crate::config::{Config, Modules as Loaded, PolicyKind, WasmPolicy};
 use crate::scaling::Verdict;
 use crate::wasm::{Host, Level, LoadError, Log, Module};
 
-/// How many decisions are made at a time. More than two cores' worth, so that one that takes long holds up nobody.
-const PLACES: usize = 4;
-/// How many of those whose last one took long or failed: they have this place and no other.
-const SLOW_PLACES: usize = 1;
 /// A decision that took longer than this is a slow one. A usual one takes some 30 us.
 const SLOW: Duration = Duration::from_millis(5);
 /// How often files are looked at.
@@ -32,16 +29,28 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub struct LiveModules {
     host: Option<Host>,
     policies: BTreeMap<String, Arc<Live>>,
-    places: Semaphore,
-    slow_places: Semaphore,
+    queue: Arc<Queue>,
+}
+
+/// Decisions that wait for a thread. A thread takes one after the other, without asking the loop: waking another thread for
+/// each would cost as much as deciding.
+#[derive(Debug)]
+struct Queue(Mutex<Lanes<Task>>);
+
+#[derive(Debug)]
+struct Task {
+    live: Arc<Live>,
+    question: Question,
+    answer: oneshot::Sender<Result<Verdict, String>>,
 }
 
 #[derive(Debug)]
 struct Live {
     name: String,
+    /// Its place in the lanes.
+    index: usize,
     policy: WasmPolicy,
     module: RwLock<Arc<Module>>,
-    slow: AtomicBool,
     file: Mutex<File>,
 }
 
@@ -53,22 +62,58 @@ impl LiveModules {
             PolicyKind::Wasm(wasm) => Some((&policy.name, wasm)),
             PolicyKind::Threshold(_) => None,
         });
-        let policies = wasm.filter_map(|(name, policy)| {
+        let policies = wasm.enumerate().filter_map(|(index, (name, policy))| {
             let module = RwLock::new(loaded.get(name)?.clone());
             let live = Live {
                 name: name.clone(),
+                index,
                 policy: (**policy).clone(),
                 module,
-                slow: AtomicBool::new(false),
                 file: Mutex::new(File::at(stamp(&policy.module))),
             };
             Some((name.clone(), Arc::new(live)))
         });
-        Self {
-            host,
-            policies: policies.collect(),
-            places: Semaphore::new(PLACES),
-            slow_places: Semaphore::new(SLOW_PLACES),
+        let queue = Arc::new(Queue(Mutex::new(Lanes::new(config.policies.len()))));
+        Self { host, policies: policies.collect(), queue }
+    }
+}
+
+impl Queue {
+    fn lanes(&self) -> MutexGuard<'_, Lanes<Task>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(self: &Arc<Self>, task: Task) {
+        let start = self.lanes().add(task.live.index, task);
+        self.start(start);
+    }
+
+    fn start(self: &Arc<Self>, lane: Option<Lane>) {
+        if let Some(lane) = lane {
+            let queue = self.clone();
+            // Nothing waits for the thread: what it does is answered one by one.
+            drop(spawn_blocking(move || queue.work(lane)));
+        }
+    }
+
+    /// Decides for as long as anything waits in a lane.
+    fn work(self: Arc<Self>, lane: Lane) {
+        loop {
+            let next = self.lanes().take(lane);
+            let Some((index, Task { live, question, answer })) = next else { return };
+            // A thread that died in the middle would keep its place for ever.
+            let decided = catch_unwind(AssertUnwindSafe(|| {
+                // Nobody waits for it any more.
+                (!answer.is_closed()).then(|| live.decide(question))
+            }));
+            let (verdict, pace) = match decided {
+                Ok(Some((verdict, pace))) => (verdict, pace),
+                Ok(None) => (Err("nobody asks".to_owned()), lane),
+                Err(_) => (Err("its call was lost".to_owned()), Lane::Slow),
+            };
+            let start = self.lanes().done(index, lane, pace);
+            self.start(start);
+            let _nobody_waits = answer.send(verdict);
         }
     }
 }
@@ -78,11 +123,9 @@ impl Modules for LiveModules {
         let Some(live) = self.policies.get(&question.policy) else {
             return Err("its module was not loaded".to_owned());
         };
-        let places = if live.slow.load(Ordering::Relaxed) { &self.slow_places } else { &self.places };
-        let _place = places.acquire().await;
-        let live = live.clone();
-        let answer = spawn_blocking(move || live.decide(question)).await;
-        answer.unwrap_or_else(|error| Err(format!("its call was lost: {error}")))
+        let (answer, answered) = oneshot::channel();
+        self.queue.add(Task { live: live.clone(), question, answer });
+        answered.await.unwrap_or_else(|_| Err("its call was lost".to_owned()))
     }
 
     async fn watch(&self) -> Infallible {
@@ -91,7 +134,7 @@ impl Modules for LiveModules {
             sleep(LOOK_EVERY).await;
             for live in self.policies.values() {
                 if live.has_new_file() {
-                    live.clone().reload(host.clone()).await;
+                    live.clone().reload(host.clone(), &self.queue).await;
                 }
             }
         }
@@ -108,13 +151,14 @@ impl Live {
         self.module.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn decide(&self, question: Question) -> Result<Verdict, String> {
+    /// Decides, and says what lane the next decision is for.
+    fn decide(&self, question: Question) -> (Result<Verdict, String>, Lane) {
         let Question { seen, state, .. } = question;
         let service = seen.service.name.clone();
         let began = Instant::now();
         let run = self.module().decide(&self.policy.config, seen, &state, &self.policy.limits);
         let took = began.elapsed();
-        self.slow.store(took > SLOW || run.result.is_err(), Ordering::Relaxed);
+        let pace = if took > SLOW || run.result.is_err() { Lane::Slow } else { Lane::Quick };
         self.tell(&service, &run.log);
         tracing::debug!(
             service,
@@ -124,7 +168,7 @@ impl Live {
             memory = run.memory_bytes,
             "asked"
         );
-        run.result.map_err(|error| error.to_string())
+        (run.result.map_err(|error| error.to_string()), pace)
     }
 
     /// The lines of a module, in the daemon's log.
@@ -145,7 +189,7 @@ impl Live {
     }
 
     /// Takes over a file that changed, if it is good.
-    async fn reload(self: Arc<Self>, host: Host) {
+    async fn reload(self: Arc<Self>, host: Host, queue: &Queue) {
         let live = self.clone();
         let checked = spawn_blocking(move || live.check(&host)).await;
         let (policy, file) = (&*self.name, self.policy.module.display().to_string());
@@ -156,7 +200,7 @@ impl Live {
                 let (version, sha256) = (&*about.version, module.sha256());
                 tracing::info!(policy, file, version, sha256, "{policy}: took over a new module");
                 *self.module.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(module);
-                self.slow.store(false, Ordering::Relaxed);
+                queue.lanes().distrust(self.index);
             }
             Ok(Err(error)) => {
                 tracing::error!(
