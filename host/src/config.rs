@@ -39,7 +39,7 @@ pub(crate) mod words;
 
 pub use endpoint::{ETCD_ENDPOINT_DEFAULT, EndpointError, FLEET_SOCKET_DEFAULT, etcd_url};
 pub use load::{Loaded, SERVICE_FOLDER_DEFAULT, from_stored, load};
-pub use modules::{ModuleLoader, Modules};
+pub use modules::{ModuleLoader, Modules, takes};
 pub use report::Report;
 pub use schema::schema;
 pub use units::{ParseUnit, UnitFileProblem, parse_unit};

@@ -1,5 +1,6 @@
 //! What the engine needs of policies in WebAssembly: a narrow trait, and what stands behind it in the daemon.
 
+mod lanes;
 mod live;
 
 use std::convert::Infallible;

@@ -200,6 +200,24 @@ fn outcomes(host: &Host, jobs: &[Job<'_>]) -> Vec<Outcome> {
     jobs.iter().map(outcome).collect()
 }
 
+/// Whether a module takes a configuration: its schema, and then the module itself.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn takes(module: &Arc<Module>, config: &str, limits: &Limits) -> Result<(), String> {
+    match asked(module.clone(), config, limits) {
+        Outcome::Fits(_) => Ok(()),
+        Outcome::Unusable(error) => Err(error.to_string()),
+        Outcome::BrokenSchema(why) => Err(format!("its JSON Schema is broken: {why}")),
+        Outcome::Violations(found) => {
+            let path = found.first().map(|violation| violation.path.join(".")).unwrap_or_default();
+            let dot = if path.is_empty() { "" } else { "." };
+            Err(format!("`config{dot}{path}` does not fit its JSON Schema"))
+        }
+        Outcome::Refused(error, _) => Err(error.to_string()),
+    }
+}
+
 /// Asks a module's schema, and then the module.
 fn asked(module: Arc<Module>, config: &str, limits: &Limits) -> Outcome {
     match violations(&module.description().config_schema, config) {

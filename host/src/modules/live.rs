@@ -4,24 +4,21 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::pending;
 use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::Semaphore;
+use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
+use super::lanes::{Lane, Lanes};
 use super::{Modules, Question};
-use crate::config::{Config, Modules as Loaded, PolicyKind, WasmPolicy};
+use crate::config::{Config, Modules as Loaded, PolicyKind, WasmPolicy, takes};
 use crate::scaling::Verdict;
 use crate::wasm::{Host, Level, LoadError, Log, Module};
 
-/// How many decisions are made at a time. More than two cores' worth, so that one that takes long holds up nobody.
-const PLACES: usize = 4;
-/// How many of those whose last one took long or failed: they have this place and no other.
-const SLOW_PLACES: usize = 1;
 /// A decision that took longer than this is a slow one. A usual one takes some 30 us.
 const SLOW: Duration = Duration::from_millis(5);
 /// How often files are looked at.
@@ -32,16 +29,28 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub struct LiveModules {
     host: Option<Host>,
     policies: BTreeMap<String, Arc<Live>>,
-    places: Semaphore,
-    slow_places: Semaphore,
+    queue: Arc<Queue>,
+}
+
+/// Decisions that wait for a thread. A thread takes one after the other, without asking the loop: waking another thread for
+/// each would cost as much as deciding.
+#[derive(Debug)]
+struct Queue(Mutex<Lanes<Task>>);
+
+#[derive(Debug)]
+struct Task {
+    live: Arc<Live>,
+    question: Question,
+    answer: oneshot::Sender<Result<Verdict, String>>,
 }
 
 #[derive(Debug)]
 struct Live {
     name: String,
+    /// Its place in the lanes.
+    index: usize,
     policy: WasmPolicy,
     module: RwLock<Arc<Module>>,
-    slow: AtomicBool,
     file: Mutex<File>,
 }
 
@@ -53,7 +62,7 @@ impl LiveModules {
             PolicyKind::Wasm(wasm) => Some((&policy.name, wasm)),
             PolicyKind::Threshold(_) => None,
         });
-        let policies = wasm.filter_map(|(name, policy)| {
+        let policies = wasm.enumerate().filter_map(|(index, (name, policy))| {
             let module = loaded.get(name)?.clone();
             let about = module.description();
             let (version, sha256) = (&*about.version, module.sha256());
@@ -61,18 +70,54 @@ impl LiveModules {
             let module = RwLock::new(module);
             let live = Live {
                 name: name.clone(),
+                index,
                 policy: (**policy).clone(),
                 module,
-                slow: AtomicBool::new(false),
                 file: Mutex::new(File::at(stamp(&policy.module))),
             };
             Some((name.clone(), Arc::new(live)))
         });
-        Self {
-            host,
-            policies: policies.collect(),
-            places: Semaphore::new(PLACES),
-            slow_places: Semaphore::new(SLOW_PLACES),
+        let queue = Arc::new(Queue(Mutex::new(Lanes::new(config.policies.len()))));
+        Self { host, policies: policies.collect(), queue }
+    }
+}
+
+impl Queue {
+    fn lanes(&self) -> MutexGuard<'_, Lanes<Task>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(self: &Arc<Self>, task: Task) {
+        let start = self.lanes().add(task.live.index, task);
+        self.start(start);
+    }
+
+    fn start(self: &Arc<Self>, lane: Option<Lane>) {
+        if let Some(lane) = lane {
+            let queue = self.clone();
+            // Nothing waits for the thread: what it does is answered one by one.
+            drop(spawn_blocking(move || queue.work(lane)));
+        }
+    }
+
+    /// Decides for as long as anything waits in a lane.
+    fn work(self: Arc<Self>, lane: Lane) {
+        loop {
+            let next = self.lanes().take(lane);
+            let Some((index, Task { live, question, answer })) = next else { return };
+            // A thread that died in the middle would keep its place for ever.
+            let decided = catch_unwind(AssertUnwindSafe(|| {
+                // Nobody waits for it any more.
+                (!answer.is_closed()).then(|| live.decide(question))
+            }));
+            let (verdict, pace) = match decided {
+                Ok(Some((verdict, pace))) => (verdict, pace),
+                Ok(None) => (Err("nobody asks".to_owned()), lane),
+                Err(_) => (Err("its call was lost".to_owned()), Lane::Slow),
+            };
+            let start = self.lanes().done(index, lane, pace);
+            self.start(start);
+            let _nobody_waits = answer.send(verdict);
         }
     }
 }
@@ -82,11 +127,9 @@ impl Modules for LiveModules {
         let Some(live) = self.policies.get(&question.policy) else {
             return Err("its module was not loaded".to_owned());
         };
-        let places = if live.slow.load(Ordering::Relaxed) { &self.slow_places } else { &self.places };
-        let _place = places.acquire().await;
-        let live = live.clone();
-        let answer = spawn_blocking(move || live.decide(question)).await;
-        answer.unwrap_or_else(|error| Err(format!("its call was lost: {error}")))
+        let (answer, answered) = oneshot::channel();
+        self.queue.add(Task { live: live.clone(), question, answer });
+        answered.await.unwrap_or_else(|_| Err("its call was lost".to_owned()))
     }
 
     async fn watch(&self) -> Infallible {
@@ -95,7 +138,8 @@ impl Modules for LiveModules {
             sleep(LOOK_EVERY).await;
             for live in self.policies.values() {
                 if live.has_new_file() {
-                    live.clone().reload(host.clone()).await;
+                    let loaded: Vec<_> = self.policies.values().map(|live| live.module()).collect();
+                    live.clone().reload(host.clone(), loaded, &self.queue).await;
                 }
             }
         }
@@ -105,20 +149,30 @@ impl Modules for LiveModules {
 impl Live {
     fn has_new_file(&self) -> bool {
         let stamp = stamp(&self.policy.module);
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).is_new(stamp)
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if stamp.is_none() && file.last.is_some() {
+            let (policy, path) = (&*self.name, self.policy.module.display().to_string());
+            tracing::warn!(
+                policy,
+                file = path,
+                "{policy}: the file of its module is gone; a restart would fail"
+            );
+        }
+        file.is_new(stamp)
     }
 
     fn module(&self) -> Arc<Module> {
         self.module.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn decide(&self, question: Question) -> Result<Verdict, String> {
+    /// Decides, and says what lane the next decision is for.
+    fn decide(&self, question: Question) -> (Result<Verdict, String>, Lane) {
         let Question { seen, state, .. } = question;
         let service = seen.service.name.clone();
         let began = Instant::now();
         let run = self.module().decide(&self.policy.config, seen, &state, &self.policy.limits);
         let took = began.elapsed();
-        self.slow.store(took > SLOW || run.result.is_err(), Ordering::Relaxed);
+        let pace = if took > SLOW || run.result.is_err() { Lane::Slow } else { Lane::Quick };
         self.tell(&service, &run.log);
         tracing::debug!(
             service,
@@ -128,7 +182,7 @@ impl Live {
             memory = run.memory_bytes,
             "asked"
         );
-        run.result.map_err(|error| error.to_string())
+        (run.result.map_err(|error| error.to_string()), pace)
     }
 
     /// The lines of a module, in the daemon's log.
@@ -149,9 +203,11 @@ impl Live {
     }
 
     /// Takes over a file that changed, if it is good.
-    async fn reload(self: Arc<Self>, host: Host) {
+    ///
+    /// `loaded` are the modules of all policies: one that another policy has taken over already is shared with it.
+    async fn reload(self: Arc<Self>, host: Host, loaded: Vec<Arc<Module>>, queue: &Queue) {
         let live = self.clone();
-        let checked = spawn_blocking(move || live.check(&host)).await;
+        let checked = spawn_blocking(move || live.check(&host, &loaded)).await;
         let (policy, file) = (&*self.name, self.policy.module.display().to_string());
         match checked {
             Ok(Ok(module)) if module.sha256() == self.module().sha256() => {}
@@ -159,15 +215,15 @@ impl Live {
                 let about = module.description();
                 let (version, sha256) = (&*about.version, module.sha256());
                 tracing::info!(policy, file, version, sha256, "{policy}: took over a new module");
-                *self.module.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(module);
-                self.slow.store(false, Ordering::Relaxed);
+                *self.module.write().unwrap_or_else(PoisonError::into_inner) = module;
+                queue.lanes().distrust(self.index);
             }
             Ok(Err(error)) => {
                 tracing::error!(
                     policy,
                     file,
                     error,
-                    "{policy}: the changed module is refused; the old one stays"
+                    "{policy}: the changed module is refused; the old one stays, and a restart would fail"
                 );
             }
             Err(error) => {
@@ -176,12 +232,12 @@ impl Live {
         }
     }
 
-    fn check(&self, host: &Host) -> Result<Module, String> {
+    fn check(&self, host: &Host, loaded: &[Arc<Module>]) -> Result<Arc<Module>, String> {
         let WasmPolicy { module, sha256, config, limits, .. } = &self.policy;
-        let loaded = host.load_file(module, limits, sha256.as_deref()).map_err(|error| chain(&error))?;
-        let taken = loaded.validate(config, limits).result;
-        taken.map_err(|error| format!("it does not take the configuration: {error}"))?;
-        Ok(loaded)
+        let module =
+            host.reload_file(module, limits, sha256.as_deref(), loaded).map_err(|error| chain(&error))?;
+        takes(&module, config, limits).map_err(|why| format!("it does not take the configuration: {why}"))?;
+        Ok(module)
     }
 }
 
@@ -189,12 +245,13 @@ fn chain(error: &LoadError) -> String {
     crate::engine::Chain(error).to_string()
 }
 
-/// What tells one state of a file from another: when it was changed, its size and its place on the disk.
-type Stamp = (SystemTime, u64, u64);
+/// What tells one state of a file from another: when it and what is said of it were changed, its size and its place on
+/// the disk.
+type Stamp = (SystemTime, (i64, i64), u64, u64);
 
 fn stamp(path: &Path) -> Option<Stamp> {
     let about = path.metadata().ok()?;
-    Some((about.modified().ok()?, about.len(), about.ino()))
+    Some((about.modified().ok()?, (about.ctime(), about.ctime_nsec()), about.len(), about.ino()))
 }
 
 /// What was seen of a file.
@@ -228,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_file_is_read_once_it_has_changed_and_settled() {
-        let stamp = |size| Some((SystemTime::UNIX_EPOCH, size, 1));
+        let stamp = |size| Some((SystemTime::UNIX_EPOCH, (0, 0), size, 1));
         let mut file = File::at(stamp(1));
         let seen = [stamp(1), stamp(2), stamp(3), stamp(3), stamp(3), None, stamp(3), stamp(4), stamp(4)];
         let read: Vec<bool> = seen.into_iter().map(|now| file.is_new(now)).collect();

@@ -88,21 +88,26 @@ impl Host {
     /// # Errors
     /// What is wrong with the file.
     pub fn load_file(&self, path: &Path, limits: &Limits, sha256: Option<&str>) -> Result<Module, LoadError> {
-        let about = path.metadata().map_err(LoadError::Unreadable)?;
-        if !about.is_file() {
-            // A device or a pipe may have no end.
-            return Err(LoadError::Unreadable(std::io::Error::other("it is no file")));
-        }
-        if about.len() > MODULE_BYTES_MAX {
-            return Err(LoadError::TooLarge);
-        }
-        let bytes = std::fs::read(path).map_err(LoadError::Unreadable)?;
-        let found = sha256_of(&bytes);
-        match sha256 {
-            Some(wanted) if !wanted.eq_ignore_ascii_case(&found) => {
-                Err(LoadError::WrongHash { found, wanted: wanted.to_owned() })
-            }
-            _ => self.load(&bytes, limits),
+        self.load(&read(path, sha256)?.0, limits)
+    }
+
+    /// The same, unless the module of that file is among those that are loaded and can be used under these limits.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn reload_file(
+        &self,
+        path: &Path,
+        limits: &Limits,
+        sha256: Option<&str>,
+        loaded: &[Arc<Module>],
+    ) -> Result<Arc<Module>, LoadError> {
+        let (bytes, sha256) = read(path, sha256)?;
+        let is_usable =
+            |entry: &Entry| matches!(entry, Entry::Large(_)) || limits.memory_bytes <= POOLED_BYTES_MAX;
+        match loaded.iter().find(|module| module.sha256 == sha256 && is_usable(&module.entry)) {
+            Some(module) => Ok(module.clone()),
+            None => self.load(&bytes, limits).map(Arc::new),
         }
     }
 
@@ -178,6 +183,26 @@ impl Module {
 impl LoadError {
     pub(super) fn damaged(error: &wasmtime::Error) -> Self {
         Self::Damaged(format!("{error:#}"))
+    }
+}
+
+/// The bytes of a file, and their SHA-256, which is what the configuration wants it to be.
+fn read(path: &Path, sha256: Option<&str>) -> Result<(Vec<u8>, String), LoadError> {
+    let about = path.metadata().map_err(LoadError::Unreadable)?;
+    if !about.is_file() {
+        // A device or a pipe may have no end.
+        return Err(LoadError::Unreadable(std::io::Error::other("it is no file")));
+    }
+    if about.len() > MODULE_BYTES_MAX {
+        return Err(LoadError::TooLarge);
+    }
+    let bytes = std::fs::read(path).map_err(LoadError::Unreadable)?;
+    let found = sha256_of(&bytes);
+    match sha256 {
+        Some(wanted) if !wanted.eq_ignore_ascii_case(&found) => {
+            Err(LoadError::WrongHash { found, wanted: wanted.to_owned() })
+        }
+        _ => Ok((bytes, found)),
     }
 }
 
