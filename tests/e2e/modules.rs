@@ -177,6 +177,10 @@ fn a_compiled_module_is_kept_and_only_in_a_folder_that_is_ours() -> Result<()> {
     ensure!(kept()? == 1);
     let again = open()?.load_file(&path, &Limits::default(), None)?;
     ensure!(kept()? == 1 && again.decide("{}", seen(1.0), &[], &Limits::default()).result.is_ok());
+    for _ in 0..2 {
+        let wasi = open()?.load_file(&module("hostile", Target::Wasi)?, &Limits::default(), None)?;
+        ensure!(wasi.decide("{}", seen(1.0), &[], &limits()).result.is_ok(), "WASI is there again");
+    }
     for entry in std::fs::read_dir(&cached)? {
         std::fs::write(entry?.path(), "nonsense")?;
     }

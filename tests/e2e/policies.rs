@@ -29,7 +29,9 @@ const TARGET: &str = "      config: {target: 50, tolerance: 0.1}\n";
 /// Runs the built program in the workspace, and returns whether it succeeded, and what it said.
 fn run(arguments: &[&str]) -> Result<(bool, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let output = Command::new(binary()?).args(arguments).current_dir(root).output()?;
+    let mut command = Command::new(binary()?);
+    command.env("DYNAMITE_CACHE_DIR", binary()?.with_file_name("cache"));
+    let output = command.args(arguments).current_dir(root).output()?;
     let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
     Ok((output.status.success(), said.into_owned()))
 }

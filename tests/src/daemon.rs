@@ -29,6 +29,7 @@ impl Daemon {
         let mut child = Command::new(binary()?)
             .args(args)
             .env("RUST_LOG", log)
+            .env("DYNAMITE_CACHE_DIR", binary()?.with_file_name("cache"))
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)

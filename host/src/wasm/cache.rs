@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::engines::Size;
+
 /// The most compiled modules that are kept; the oldest go first. Large ones have some 50 MB.
 const FILES_MAX: usize = 64;
 
@@ -68,15 +70,17 @@ impl Cache {
         Ok(Self { folder: folder.to_owned(), identity })
     }
 
-    /// Where the module made from the bytes with this SHA-256 is, or shall be.
-    fn path(&self, engine: &Engine, sha256: &str) -> PathBuf {
+    /// Where the module made from the bytes with this SHA-256 for an engine of this size is, or shall be. Both engines can
+    /// run what either compiled, but a module is linked otherwise in each.
+    fn path(&self, (size, engine): (Size, &Engine), sha256: &str) -> PathBuf {
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
+        size.hash(&mut hasher);
         self.folder.join(format!("{sha256}-{:016x}.cwasm", hasher.finish()))
     }
 
     /// The module made from the bytes with this SHA-256, if it is there and usable.
-    pub(super) fn get(&self, engine: &Engine, sha256: &str) -> Option<Component> {
+    pub(super) fn get(&self, engine: (Size, &Engine), sha256: &str) -> Option<Component> {
         let path = self.path(engine, sha256);
         let mut file = fs::File::open(&path).ok()?;
         let about = file.metadata().ok()?;
@@ -89,7 +93,7 @@ impl Cache {
         file.read_to_end(&mut bytes).ok()?;
         #[expect(unsafe_code, reason = "the folder is ours alone, so what is in it was written by `put`")]
         // SAFETY: `open` made sure that only this user can write into the folder, and `put` writes whole files only.
-        let component = unsafe { Component::deserialize(engine, &bytes) };
+        let component = unsafe { Component::deserialize(engine.1, &bytes) };
         if let Err(error) = &component {
             tracing::debug!(%error, path = %path.display(), "a compiled module cannot be used");
         }
@@ -97,7 +101,7 @@ impl Cache {
     }
 
     /// Keeps a compiled module.
-    pub(super) fn put(&self, engine: &Engine, sha256: &str, component: &Component) -> io::Result<()> {
+    pub(super) fn put(&self, engine: (Size, &Engine), sha256: &str, component: &Component) -> io::Result<()> {
         let bytes = component.serialize().map_err(|error| io::Error::other(error.to_string()))?;
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
         file.write_all(&bytes)?;

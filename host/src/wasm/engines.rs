@@ -26,7 +26,7 @@ pub(super) const TABLE_ELEMENTS_MAX: usize = 20_000;
 const STACK_BYTES: usize = 256 << 10;
 
 /// Which engine a module needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Size {
     /// That with the pool.
     Small,

@@ -120,7 +120,8 @@ impl Host {
         let sizes: &[Size] =
             if limits.memory_bytes > POOLED_BYTES_MAX { &[Size::Large] } else { &[Size::Small, Size::Large] };
         for &size in sizes {
-            let cached = self.cache.as_ref().and_then(|cache| cache.get(self.engines.of(size), &sha256));
+            let cached =
+                self.cache.as_ref().and_then(|cache| cache.get((size, self.engines.of(size)), &sha256));
             if let Some(component) = cached {
                 return self.prepare(&component, size, sha256, limits);
             }
@@ -133,7 +134,7 @@ impl Host {
         let compiled = Component::new(engine, &component).map_err(|error| LoadError::damaged(&error))?;
         let module = self.prepare(&compiled, size, sha256, limits)?;
         if let Some(cache) = &self.cache
-            && let Err(error) = cache.put(engine, &module.sha256, &compiled)
+            && let Err(error) = cache.put((size, engine), &module.sha256, &compiled)
         {
             tracing::warn!(%error, "a compiled module cannot be kept");
         }
