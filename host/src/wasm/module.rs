@@ -114,7 +114,10 @@ impl Host {
         let sizes: &[Size] =
             if limits.memory_bytes > POOLED_BYTES_MAX { &[Size::Large] } else { &[Size::Small, Size::Large] };
         for &size in sizes {
-            let cached = self.cache.as_ref().and_then(|cache| cache.get(self.engines.of(size), &sha256));
+            let cached = self
+                .cache
+                .as_ref()
+                .and_then(|cache| cache.get(self.engines.of(size), &kept_as(&sha256, size)));
             if let Some(component) = cached {
                 return self.prepare(&component, size, sha256, limits);
             }
@@ -126,7 +129,7 @@ impl Host {
         let compiled = Component::new(engine, &component).map_err(|error| LoadError::damaged(&error))?;
         let module = self.prepare(&compiled, size, sha256, limits)?;
         if let Some(cache) = &self.cache
-            && let Err(error) = cache.put(engine, &module.sha256, &compiled)
+            && let Err(error) = cache.put(engine, &kept_as(&module.sha256, size), &compiled)
         {
             tracing::warn!(%error, "a compiled module cannot be kept");
         }
@@ -188,6 +191,16 @@ pub fn sha256_of(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+
+/// What a compiled module is kept under. wasmtime's hash of an engine leaves out where memory comes from, so the engine is
+/// named: what was compiled for the one would be taken for the other, which offers no WASI.
+fn kept_as(sha256: &str, size: Size) -> String {
+    let size = match size {
+        Size::Small => "small",
+        Size::Large => "large",
+    };
+    format!("{sha256}-{size}")
 }
 
 fn small_linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
