@@ -173,6 +173,12 @@ fn a_compiled_module_is_kept_and_only_in_a_folder_that_is_ours() -> Result<()> {
     let kept = || -> Result<usize> { Ok(std::fs::read_dir(&cached)?.count()) };
     let open = || Host::new(Some(&cached)).map_err(|error| anyhow::anyhow!("{error:#}"));
     let path = module("hostile", Target::Bare)?;
+    let with_wasi = module("hostile", Target::Wasi)?;
+    for _ in 0..2 {
+        open()?.load_file(&with_wasi, &Limits::default(), None)?;
+        ensure!(kept()? == 1, "the second time it comes from the cache");
+    }
+    std::fs::remove_dir_all(&cached)?;
     open()?.load_file(&path, &Limits::default(), None)?;
     ensure!(kept()? == 1);
     let again = open()?.load_file(&path, &Limits::default(), None)?;
