@@ -98,7 +98,7 @@ impl<'c, W: World> Engine<'c, W> {
     async fn take_over(&mut self, stored: &Stored) -> Result<(), LeadershipLost> {
         let context = self.context;
         for key in &stored.unreadable {
-            tracing::warn!(key, "cannot be read, and is left alone");
+            tracing::warn!(key, "cannot be read, and is taken as not there");
         }
         let document = self.config.document.to_string();
         let (wrote, inventory) = tokio::join!(

@@ -35,6 +35,11 @@ pub(super) fn run(args: &TestArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
         ReportFormat::Json => report::json(&report, out)?,
         ReportFormat::Junit => report::junit(&report, out)?,
     }
+    if report.cases() == 0 {
+        // A build that tests nothing must not be green.
+        writeln!(io::stderr(), "error: no case was run: the files have none, or none with this name")?;
+        return Ok(EXIT_FAILURE);
+    }
     Ok(if report.failed() == 0 { EXIT_OK } else { EXIT_FAILURE })
 }
 

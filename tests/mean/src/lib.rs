@@ -24,6 +24,7 @@ impl Guest for Mean {
         threshold(&config).map(|_| ())
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "no window has so many samples")]
     fn decide(config: String, seen: Observation, state: Vec<u8>) -> Result<Verdict, String> {
         let threshold = threshold(&config)?;
         let series = seen.windows.iter().flat_map(|window| &window.series);
