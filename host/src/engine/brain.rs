@@ -1,5 +1,6 @@
 //! The part of the engine that thinks: everything it knows, and no I/O. Changes and looks go in, jobs come out.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -137,12 +138,13 @@ impl Brain {
 
     /// The keys of the states of policies that no service names any more.
     pub(super) fn unasked(&self, stored: &Stored) -> Vec<String> {
-        let pairs = stored.policy_states.iter();
-        let pairs =
-            pairs.flat_map(|(service, policies)| policies.keys().map(move |policy| (&**service, &**policy)));
-        let is_asked = |pair| (0..self.advisors.all.len()).any(|index| self.advised(index) == pair);
+        let asked: HashSet<(&str, &str)> =
+            (0..self.advisors.all.len()).map(|index| self.advised(index)).collect();
+        let pairs = stored.policy_states.iter().flat_map(|(service, policies)| {
+            policies.keys().map(move |policy| (service.as_str(), policy.as_str()))
+        });
         pairs
-            .filter(|pair| !is_asked(*pair))
+            .filter(|pair| !asked.contains(pair))
             .map(|(service, policy)| record::policy_state_key(service, policy))
             .collect()
     }
