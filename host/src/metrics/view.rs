@@ -54,8 +54,7 @@ impl Series {
         let samples = &self.windows[field];
         let newest = samples.newest()?;
         let oldest = newest.at.saturating_sub(window.span).unwrap_or(Timestamp::MIN);
-        let wanted = samples.since(None).filter(|sample| sample.at >= oldest);
-        let (at_ms, values) = wanted.map(|Sample { at, value }| (to_ms(at), value)).unzip();
+        let (at_ms, values) = samples.from(oldest).map(|Sample { at, value }| (to_ms(at), value)).unzip();
         Some(SeenSeries { id: self.instance.to_string(), instance, at_ms, values })
     }
 }
