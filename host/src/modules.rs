@@ -24,8 +24,8 @@ pub struct Question {
 
 /// Policies that can be asked.
 pub trait Modules: Send + Sync {
-    /// Asks a policy, which takes no longer than its limits allow, and a place to become free. An error is a failure of
-    /// the policy, in words for the operator.
+    /// Asks a policy at once, and waits for its answer when polled. It takes no longer than its limits allow, and a place to
+    /// become free. An error is a failure of the policy, in words for the operator.
     fn decide(&self, question: Question) -> impl Future<Output = Result<Verdict, String>> + Send;
     /// Takes over modules that change, for as long as it is polled. Between two decisions a policy may become another.
     fn watch(&self) -> impl Future<Output = Infallible> + Send;

@@ -77,7 +77,7 @@ impl Fixture {
     }
 
     fn asked(&mut self, ms: i64) -> Vec<(usize, Question)> {
-        self.brain.questions(at(ms))
+        std::iter::from_fn(|| self.brain.question(at(ms))).collect()
     }
 
     /// Answers the question to the policy at `index`, and returns what is done.

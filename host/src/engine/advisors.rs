@@ -142,27 +142,22 @@ impl Advisors {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// The questions that are due, with the place of the policy that is asked.
-    pub(super) fn questions(
+    /// The question that is due first, with the place of the policy that is asked.
+    pub(super) fn question(
         &mut self,
         board: &Board,
         metrics: &Metrics,
         registrations: &Registrations,
-    ) -> Vec<(usize, Question)> {
-        let mut questions = Vec::new();
-        while let Some(&(due, index)) = self.due.first()
-            && due <= board.now
-        {
-            self.set_due(index, None);
-            let advisor = &mut self.all[index];
-            advisor.was_due = due;
-            advisor.waiting = Waiting::Yes;
-            advisor.asked_at = board.now;
-            let question = advisor.question(board, metrics, registrations);
-            advisor.has_data = !question.seen.lacks_data();
-            questions.push((index, question));
-        }
-        questions
+    ) -> Option<(usize, Question)> {
+        let (due, index) = self.due.first().copied().filter(|(due, _)| *due <= board.now)?;
+        self.set_due(index, None);
+        let advisor = &mut self.all[index];
+        advisor.was_due = due;
+        advisor.waiting = Waiting::Yes;
+        advisor.asked_at = board.now;
+        let question = advisor.question(board, metrics, registrations);
+        advisor.has_data = !question.seen.lacks_data();
+        Some((index, question))
     }
 
     /// Takes in an answer, and decides.

@@ -149,10 +149,10 @@ impl Brain {
             .collect()
     }
 
-    /// The questions to policies in modules that are due.
-    pub(super) fn questions(&mut self, now: Timestamp) -> Vec<(usize, Question)> {
+    /// The next question to a policy in a module that is due.
+    pub(super) fn question(&mut self, now: Timestamp) -> Option<(usize, Question)> {
         self.board.now = now;
-        self.advisors.questions(&self.board, &self.metrics, &self.registrations)
+        self.advisors.question(&self.board, &self.metrics, &self.registrations)
     }
 
     /// Takes in an answer of a policy in a module.

@@ -214,10 +214,11 @@ impl<'c, W: World> Engine<'c, W> {
             return;
         }
         let context = self.context;
-        for (index, question) in self.brain.questions(context.parts.clock.now()) {
-            self.pending.push(Box::pin(async move {
-                Ok(Event::Answered(index, context.parts.modules.decide(question).await))
-            }));
+        let now = context.parts.clock.now();
+        // Each is handed over before the next is made: with many, the first are answered meanwhile.
+        while let Some((index, question)) = self.brain.question(now) {
+            let answer = context.parts.modules.decide(question);
+            self.pending.push(Box::pin(async move { Ok(Event::Answered(index, answer.await)) }));
         }
     }
 

@@ -123,13 +123,14 @@ impl Queue {
 }
 
 impl Modules for LiveModules {
-    async fn decide(&self, question: Question) -> Result<Verdict, String> {
-        let Some(live) = self.policies.get(&question.policy) else {
-            return Err("its module was not loaded".to_owned());
-        };
+    fn decide(&self, question: Question) -> impl Future<Output = Result<Verdict, String>> + Send {
         let (answer, answered) = oneshot::channel();
-        self.queue.add(Task { live: live.clone(), question, answer });
-        answered.await.unwrap_or_else(|_| Err("its call was lost".to_owned()))
+        match self.policies.get(&question.policy) {
+            Some(live) => self.queue.add(Task { live: live.clone(), question, answer }),
+            // Nobody else has the other end yet, so it is there to hear.
+            None => drop(answer.send(Err("its module was not loaded".to_owned()))),
+        }
+        async { answered.await.unwrap_or_else(|_| Err("its call was lost".to_owned())) }
     }
 
     async fn watch(&self) -> Infallible {
