@@ -140,6 +140,44 @@ async fn a_module_is_replaced_while_it_runs_and_a_bad_one_is_refused() -> Result
 }
 
 #[tokio::test]
+async fn a_module_that_cannot_be_used_fails_its_policy_alone_until_a_good_file_is_there() -> Result<()> {
+    let scene = Scene::start(Api::V2).await?;
+    configure(&scene, "target-tracking", TARGET)?;
+    let file = scene.config_path().with_file_name("policy.wasm");
+    let away = file.with_extension("away");
+    std::fs::rename(&file, &away)?;
+    let status = "/_dynamite/state/policy/apache/custom";
+    let config = scene.config_path();
+    let (passed, said) = run(&["check", config.to_str().context("a path")?])?;
+    ensure!(!passed && said.contains("cannot be used") && said.contains("1 error"), "{said}");
+    for _ in 0..2 {
+        let daemon = scene.dynamite()?;
+        scene.until_running(&daemon).await?;
+        scene.until_apaches(&[8080, 8081], &daemon).await?;
+        eventually(&daemon, async || {
+            let failing = scene.value(status).await?;
+            ensure!(failing.contains("failing") && failing.contains("No such file"), "{failing:?}");
+            Ok(())
+        })
+        .await?;
+        ensure!(daemon.log().contains("ERROR custom: its module cannot be used"), "{}", daemon.log());
+        let (ended, _) = daemon.terminate().await?;
+        ensure!(ended.success(), "{ended}");
+    }
+    let daemon = scene.dynamite()?;
+    scene.until_running(&daemon).await?;
+    load_of_two(&scene, 100).await?;
+    std::fs::rename(&away, &file)?;
+    scene.until_apaches(&[8080, 8081, 8082, 8083], &daemon).await?;
+    eventually(&daemon, async || {
+        let failing = scene.value(status).await?;
+        ensure!(failing.is_empty(), "{failing:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn a_hostile_module_harms_nobody_else() -> Result<()> {
     let scene = Scene::start(Api::V2).await?;
     for deed in ["loop", "panic", "grow", "recurse", "names", "state", "unknown", "fail"] {

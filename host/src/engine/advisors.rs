@@ -30,6 +30,15 @@ enum Waiting {
     AndBehind,
 }
 
+/// What is wrong with a policy.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    /// What happened the last time.
+    pub(super) error: String,
+    /// When it failed for the first time of those in a row.
+    pub(super) since: Timestamp,
+}
+
 /// A policy of a service.
 #[derive(Debug)]
 pub(super) struct Advisor {
@@ -45,7 +54,9 @@ pub(super) struct Advisor {
     pub(super) state: Arc<[u8]>,
     /// How many of its decisions failed in a row, and what happened the last time.
     failures: u32,
-    pub(super) error: Option<String>,
+    pub(super) trouble: Option<Trouble>,
+    /// Whether it may be asked: a sample came since the start, or it reads none.
+    is_live: bool,
     waiting: Waiting,
     asked_at: Timestamp,
     /// Whether the last question held any sample, or the policy wants none.
@@ -91,7 +102,8 @@ impl Advisors {
                     rests_down: rests(Direction::Down),
                     state: state.into(),
                     failures: 0,
-                    error: None,
+                    trouble: None,
+                    is_live: false,
                     waiting: Waiting::No,
                     asked_at: Timestamp::MIN,
                     has_data: false,
@@ -113,7 +125,36 @@ impl Advisors {
     pub(super) fn go_live(&mut self, now: Timestamp) {
         for index in 0..self.all.len() {
             if self.all[index].windows.is_empty() {
+                self.all[index].is_live = true;
                 self.set_due(index, Some(now));
+            }
+        }
+    }
+
+    /// Asks these policies without waiting for a sample: they cannot decide, and their answer says why.
+    pub(super) fn ask_at_once(&mut self, policies: &[String], now: Timestamp) {
+        for index in 0..self.all.len() {
+            if policies.contains(&self.all[index].policy) {
+                self.set_due(index, Some(now));
+            }
+        }
+    }
+
+    /// Other modules decide for these policies from now on: those that failed need not wait until their pause is over.
+    pub(super) fn renewed(&mut self, policies: &[String], board: &mut Board, effects: &mut Effects) {
+        for index in 0..self.all.len() {
+            let advisor = &mut self.all[index];
+            if advisor.failures == 0 || !policies.contains(&advisor.policy) {
+                continue;
+            }
+            if !advisor.is_live {
+                advisor.start_over(index, board, effects);
+                self.set_due(index, None);
+                continue;
+            }
+            advisor.failures = 1;
+            if advisor.waiting == Waiting::No {
+                self.set_due(index, Some(board.now));
             }
         }
     }
@@ -126,6 +167,7 @@ impl Advisors {
             if owner.is_some_and(|owner| is_foreign(owner, advisor.service, board)) {
                 continue;
             }
+            advisor.is_live = true;
             if advisor.waiting != Waiting::No {
                 advisor.waiting = Waiting::AndBehind;
             } else if advisor.failures == 0 {

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Advisor, later};
+use super::{Advisor, Trouble, later};
 use crate::engine::board::{Board, Effects};
 use crate::engine::post;
 use crate::record::CooldownRecord;
@@ -23,7 +23,7 @@ impl Advisor {
         let Verdict { proposal, reason, state, wake_at } = verdict;
         let named = self.named(&proposal, board)?;
         if std::mem::take(&mut self.failures) > 0 {
-            self.error = None;
+            self.trouble = None;
             effects.policy_statuses.insert(index);
             let service = &board.posts[self.service].service.name;
             tracing::info!(service, policy = self.policy, "{service}: {} works again", self.policy);
@@ -114,6 +114,13 @@ impl Advisor {
         }
     }
 
+    /// It failed before it was ever to be asked, and need not fail any more: as at the start.
+    pub(super) fn start_over(&mut self, index: usize, board: &mut Board, effects: &mut Effects) {
+        (self.failures, self.trouble) = (0, None);
+        board.posts[self.service].stances.insert(self.policy.clone(), Stance::NoData);
+        effects.policy_statuses.insert(index);
+    }
+
     /// Takes in a failure, and returns how long to wait before the next question.
     pub(super) fn fail(
         &mut self,
@@ -125,9 +132,10 @@ impl Advisor {
         let post = &mut board.posts[self.service];
         post.stances.insert(self.policy.clone(), Stance::Failed);
         let (service, policy) = (&*post.service.name, &*self.policy);
-        if self.error.as_ref() != Some(&error) {
+        if self.trouble.as_ref().is_none_or(|trouble| trouble.error != error) {
             tracing::warn!(service, policy, error, "{service}: hold: {policy} failed: {error}");
-            self.error = Some(error);
+            let since = self.trouble.as_ref().map_or(board.now, |trouble| trouble.since);
+            self.trouble = Some(Trouble { error, since });
             effects.policy_statuses.insert(index);
         }
         self.failures = self.failures.saturating_add(1);
