@@ -3,6 +3,7 @@
 mod file;
 mod lanes;
 mod live;
+mod ration;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -9,6 +9,7 @@ use dynamite::store::connect::Api;
 use dynamite_tests::daemon::binary;
 use dynamite_tests::modules::{Target, module};
 use dynamite_tests::scene::{CONFIG, Scene, eventually, now};
+use tokio::time::Instant;
 
 /// The usual configuration with another policy in place of the thresholds, and its module beside it.
 fn configure(scene: &Scene, package: &str, keys: &str) -> Result<()> {
@@ -175,6 +176,27 @@ async fn a_module_that_cannot_be_used_fails_its_policy_alone_until_a_good_file_i
         Ok(())
     })
     .await
+}
+
+#[tokio::test]
+async fn what_a_module_logs_is_bounded_over_time() -> Result<()> {
+    let scene = Scene::start(Api::V3).await?;
+    configure(&scene, "hostile", "      config: {do: flood}\n")?;
+    let daemon = scene.dynamite_logging("debug")?;
+    scene.until_running(&daemon).await?;
+    let began = Instant::now();
+    eventually(&daemon, async || {
+        sample(&scene, "a", 1).await?;
+        let decisions = daemon.log().lines().filter(|line| line.contains("custom answered")).count();
+        ensure!(decisions >= 10, "{decisions} decisions");
+        Ok(())
+    })
+    .await?;
+    let log = daemon.log();
+    let lines = log.lines().filter(|line| line.contains("custom says: line")).count() as u64;
+    ensure!((1..=101 + began.elapsed().as_secs()).contains(&lines), "{lines} of 200 lines: {log}");
+    ensure!(log.contains("lines were left out"), "{log}");
+    Ok(())
 }
 
 #[tokio::test]

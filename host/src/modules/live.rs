@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::file::{File, Stamp, stamp};
 use super::lanes::{Lane, Lanes};
+use super::ration::Ration;
 use super::{Modules, Question};
 use crate::config::{Config, Modules as Loaded, PolicyKind, WasmPolicy, takes};
 use crate::scaling::Verdict;
@@ -51,6 +52,8 @@ struct Live {
     /// What decides, or why nothing does.
     module: RwLock<Result<Arc<Module>, String>>,
     file: Mutex<File>,
+    /// The lines that it may still log, whichever service it decides about.
+    ration: Mutex<Ration>,
 }
 
 impl LiveModules {
@@ -173,7 +176,8 @@ impl Live {
             }
         }
         let (name, policy) = (name.to_owned(), policy.clone());
-        Self { name, index, policy, module: RwLock::new(module), file: Mutex::new(file) }
+        let ration = Mutex::new(Ration::new(Instant::now()));
+        Self { name, index, policy, module: RwLock::new(module), file: Mutex::new(file), ration }
     }
 
     /// The state of its file, if that is to be read.
@@ -227,10 +231,16 @@ impl Live {
         (run.result.map_err(|error| error.to_string()), pace)
     }
 
-    /// The lines of a module, in the daemon's log.
+    /// The lines of a module, in the daemon's log, as far as they are shown and do not flood it.
     fn tell(&self, service: &str, log: &Log) {
         let policy = &*self.name;
+        let now = Instant::now();
+        let mut ration = self.ration.lock().unwrap_or_else(PoisonError::into_inner);
         for line in &log.lines {
+            let is_shown = line.level != Level::Debug || tracing::enabled!(tracing::Level::DEBUG);
+            if !is_shown || !ration.take(now) {
+                continue;
+            }
             let text = &*line.text;
             match line.level {
                 Level::Debug => tracing::debug!(service, policy, "{service}: {policy} says: {text}"),
@@ -238,9 +248,13 @@ impl Live {
                 Level::Warn => tracing::warn!(service, policy, "{service}: {policy} says: {text}"),
             }
         }
-        if log.left_out > 0 {
-            let lines = log.left_out;
-            tracing::warn!(service, policy, lines, "{service}: {policy} says more than is logged");
+        ration.leave_out(log.left_out);
+        if let Some(lines) = ration.untold(now) {
+            tracing::warn!(
+                policy,
+                lines,
+                "{policy}: it says more than is logged; {lines} lines were left out"
+            );
         }
     }
 
