@@ -181,6 +181,28 @@ fn proposals_are_brought_within_the_bounds_and_carried_out() {
 }
 
 #[test]
+fn of_several_instances_those_that_can_go_do_and_the_record_counts_them() {
+    let case = |proposal: Proposal, expected: &[&str]| {
+        let mut fixture = Fixture::of(Named::Both(&["cold"]));
+        assert_eq!(fixture.decide(0, &[Proposal::Up(1)]), ["start web@8086.service"]);
+        assert_eq!(fixture.decide(1_000, std::slice::from_ref(&proposal)), expected, "{proposal:?}");
+        for job in &fixture.effects.jobs {
+            let Job::Stop { intent, .. } = job else { panic!("a stop") };
+            let record = intent.cooldown.as_ref().unwrap();
+            assert_eq!((record.instances_before, record.instances_after), (4, 3), "{proposal:?}");
+        }
+    };
+    let stop = |units: &[&str]| Proposal::Stop(units.iter().map(ToString::to_string).collect());
+    case(stop(&["web@8086.service", UNITS[0]]), &["stop web@8080.service"]);
+    case(stop(&[UNITS[0], "web@8086.service"]), &["stop web@8080.service"]);
+    case(stop(&[UNITS[0], UNITS[0]]), &["stop web@8080.service"]);
+    case(stop(&["web@8086.service"]), &[]);
+    case(stop(&[UNITS[1], UNITS[0]]), &["stop web@8082.service"]);
+    case(Proposal::To(2), &["stop web@8084.service"]);
+    case(Proposal::Down(1), &[]);
+}
+
+#[test]
 fn a_policy_for_one_direction_acts_in_that_one_only() {
     assert_eq!(Fixture::of(Named::Up("cold")).decide(0, &[Proposal::Down(1)]), [] as [String; 0]);
     assert_eq!(Fixture::of(Named::Up("cold")).decide(0, &[Proposal::Up(1)]), ["start web@8086.service"]);

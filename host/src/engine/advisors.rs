@@ -161,9 +161,9 @@ impl Advisors {
 
     /// A sample came: the policies that are shown it are asked soon.
     pub(super) fn hear(&mut self, signal: Signal, owner: Option<Owner>, board: &Board) {
-        let Some(readers) = self.readers.get(&signal).cloned() else { return };
-        for index in readers {
-            let advisor = &mut self.all[index];
+        let Self { all, readers, due } = self;
+        for &index in readers.get(&signal).into_iter().flatten() {
+            let advisor = &mut all[index];
             if owner.is_some_and(|owner| is_foreign(owner, advisor.service, board)) {
                 continue;
             }
@@ -173,8 +173,8 @@ impl Advisors {
             } else if advisor.failures == 0 {
                 // Not later than a gap from now, should the clock have gone back.
                 let soon = board.now.max(later(advisor.asked_at, GAP)).min(later(board.now, GAP));
-                let due = advisor.due.map_or(soon, |due| due.min(soon));
-                self.set_due(index, Some(due));
+                let at = advisor.due.map_or(soon, |due| due.min(soon));
+                advisor.set_due(index, Some(at), due);
             }
         }
     }
@@ -236,15 +236,19 @@ impl Advisors {
     }
 
     fn set_due(&mut self, index: usize, due: Option<Timestamp>) {
-        let advisor = &mut self.all[index];
-        if let Some(before) = std::mem::replace(&mut advisor.due, due) {
-            self.due.remove(&(before, index));
-        }
-        self.due.extend(due.map(|due| (due, index)));
+        self.all[index].set_due(index, due, &mut self.due);
     }
 }
 
 impl Advisor {
+    /// When it is to be asked next, which `all` says too.
+    fn set_due(&mut self, index: usize, due: Option<Timestamp>, all: &mut BTreeSet<(Timestamp, usize)>) {
+        if let Some(before) = std::mem::replace(&mut self.due, due) {
+            all.remove(&(before, index));
+        }
+        all.extend(due.map(|due| (due, index)));
+    }
+
     fn question(&self, board: &Board, metrics: &Metrics, registrations: &Registrations) -> Question {
         let post = &board.posts[self.service];
         let windows = self.windows.iter().map(|(signal, window)| {

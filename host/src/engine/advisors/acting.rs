@@ -1,5 +1,7 @@
 //! What becomes of an answer: a stance, an action or a reason to hold, or a failure.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Advisor, Trouble, later};
@@ -68,7 +70,10 @@ impl Advisor {
                 post.roster.iter().map(|(number, ..)| number).find(|number| post.unit_name(*number) == *name);
             known.ok_or_else(|| format!("it wants `{name}` to stop, and there is no such instance"))
         };
-        names.iter().map(number).collect()
+        let mut numbers: Vec<u32> = names.iter().map(number).collect::<Result<_, _>>()?;
+        let mut seen = HashSet::new();
+        numbers.retain(|number| seen.insert(*number));
+        Ok(numbers)
     }
 
     fn scale(
@@ -93,11 +98,18 @@ impl Advisor {
             Ok(made) => made,
             Err(reason) => return self.hold(reason, board),
         };
+        let (made, leaving) = match direction {
+            Direction::Up => (made, Vec::new()),
+            Direction::Down => match board.leaving(self.service, made, named) {
+                Ok(leaving) => (count - u32::try_from(leaving.len()).unwrap_or(count), leaving),
+                Err(reason) => return self.hold(reason, board),
+            },
+        };
         let until = later(board.now, self.cooldown);
         let reason = Reason::Policy { policy: self.policy.clone(), words: words.to_owned(), wanted, made };
         let cooldown = Cooldown { fired_at: board.now, until };
         let record = CooldownRecord::new(&self.policy, cooldown, (count, made));
-        match board.move_to(self.service, made, named, &reason, &record) {
+        match board.move_to(self.service, made, &leaving, &reason, &record) {
             Ok(jobs) => {
                 *rests = Some(until);
                 self.told.forget();
