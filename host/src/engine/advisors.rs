@@ -252,10 +252,12 @@ impl Advisor {
     fn question(&self, board: &Board, metrics: &Metrics, registrations: &Registrations) -> Question {
         let post = &board.posts[self.service];
         let windows = self.windows.iter().map(|(signal, window)| {
-            metrics.seen(*signal, window, |id| match registrations.owner(&window.service_type, id) {
-                Some(owner) if owner.service == self.service => Writer::Own(post.unit_name(owner.number)),
-                Some(owner) if is_foreign(owner, self.service, board) => Writer::Foreign,
-                _ => Writer::Unknown,
+            metrics.seen(*signal, window, board.now, |id| {
+                match registrations.owner(&window.service_type, id) {
+                    Some(owner) if owner.service == self.service => Writer::Own(post.unit_name(owner.number)),
+                    Some(owner) if is_foreign(owner, self.service, board) => Writer::Foreign,
+                    _ => Writer::Unknown,
+                }
             })
         });
         let seen = Observation {
