@@ -77,7 +77,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
     };
     tokio::pin!(shutdown);
     let path = args.files.config_file();
-    let mut loader = ModuleLoader::new(args.files.cache_dir());
+    let mut loader = ModuleLoader::new(args.files.cache.folder());
     let from_file = read_file(&path, &args.files.service_folders, &mut loader)?;
     let mut rng = fastrand::Rng::new();
     let known_etcd = from_file.as_ref().and_then(|(config, _)| config.etcd_endpoint.as_deref());

@@ -15,8 +15,8 @@ struct Found<'n> {
 }
 
 impl Reader<'_> {
-    /// Reports a violation; without a `config`, at `module`.
-    pub(super) fn violation(&mut self, violation: &Violation, config: Option<&Config>, module: Span) {
+    /// Reports a violation; without a `config`, at another place: `module`.
+    pub(crate) fn violation(&mut self, violation: &Violation, config: Option<&Config>, module: Span) {
         let name = named(&violation.path);
         let found = find(config, module, &violation.path);
         match &violation.what {

@@ -65,9 +65,11 @@ pub(super) struct Wasm {
 }
 
 /// `config`, a map of whatever the module takes.
-pub(super) struct Config {
-    pub(super) node: Node,
-    pub(super) key: Span,
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) node: Node,
+    /// Where the key stands.
+    pub(crate) key: Span,
 }
 
 impl Reader<'_> {
