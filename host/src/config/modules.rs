@@ -66,6 +66,8 @@ struct Job<'f> {
 pub(super) enum Outcome {
     /// The module cannot be loaded.
     Unusable(Arc<LoadError>),
+    /// The same, for what is wrong with its limits in the file, and said already.
+    Unasked(Arc<LoadError>),
     /// Its schema cannot be used.
     BrokenSchema(String),
     /// The configuration does not fit the schema.
@@ -118,6 +120,7 @@ impl Checker<'_, '_> {
         let module = format!("the module `{}` of scaling policy `{policy}`", job.policy.module.display());
         match outcome {
             Outcome::Fits(module) => return Ok(module),
+            Outcome::Unasked(error) => return Err(error.to_string()),
             Outcome::Unusable(error) => {
                 let at = match (&*error, &job.file.sha256) {
                     (LoadError::WrongHash { .. }, Some(sha256)) => sha256.span,
@@ -186,6 +189,10 @@ fn outcomes(host: &Host, jobs: &[Job<'_>]) -> Vec<Outcome> {
             known.insert(real, loaded.clone());
         }
         match loaded {
+            // With the right limits it may do better.
+            Err(error) if job.file.has_bad_limits && matches!(*error, LoadError::Describe(_)) => {
+                Outcome::Unasked(error)
+            }
             Err(error) => Outcome::Unusable(error),
             Ok(module) => match sha256 {
                 Some(wanted) if wanted != module.sha256() => {
@@ -194,7 +201,8 @@ fn outcomes(host: &Host, jobs: &[Job<'_>]) -> Vec<Outcome> {
                         wanted: wanted.clone(),
                     }))
                 }
-                _ => asked(module, config, limits),
+                _ if job.file.has_bad_config => Outcome::Fits(module),
+                _ => asked(module, config, (!job.file.has_bad_limits).then_some(limits)),
             },
         }
     };
@@ -206,9 +214,9 @@ fn outcomes(host: &Host, jobs: &[Job<'_>]) -> Vec<Outcome> {
 /// # Errors
 /// The first thing that is wrong.
 pub fn takes(module: &Arc<Module>, config: &str, limits: &Limits) -> Result<(), String> {
-    match asked(module.clone(), config, limits) {
+    match asked(module.clone(), config, Some(limits)) {
         Outcome::Fits(_) => Ok(()),
-        Outcome::Unusable(error) => Err(error.to_string()),
+        Outcome::Unusable(error) | Outcome::Unasked(error) => Err(error.to_string()),
         Outcome::BrokenSchema(why) => Err(format!("its JSON Schema is broken: {why}")),
         Outcome::Violations(found) => {
             let path = found.first().map(|violation| violation.path.join(".")).unwrap_or_default();
@@ -219,13 +227,14 @@ pub fn takes(module: &Arc<Module>, config: &str, limits: &Limits) -> Result<(), 
     }
 }
 
-/// Asks a module's schema, and then the module.
-fn asked(module: Arc<Module>, config: &str, limits: &Limits) -> Outcome {
+/// Asks a module's schema, and then the module, if it is known under what limits.
+fn asked(module: Arc<Module>, config: &str, limits: Option<&Limits>) -> Outcome {
     match violations(&module.description().config_schema, config) {
         Err(why) => return Outcome::BrokenSchema(why),
         Ok(found) if !found.is_empty() => return Outcome::Violations(found),
         Ok(_) => {}
     }
+    let Some(limits) = limits else { return Outcome::Fits(module) };
     let run = module.validate(config, limits);
     match run.result {
         Ok(()) => Outcome::Fits(module),
