@@ -93,10 +93,26 @@ pub struct FileArgs {
     #[arg(value_name = "FOLDER", value_delimiter = ',')]
     pub service_folders: Vec<PathBuf>,
 
+    /// Where to keep compiled modules.
+    #[command(flatten)]
+    pub cache: CacheArgs,
+}
+
+/// Where to keep compiled modules.
+#[derive(Args, Clone, Debug)]
+pub struct CacheArgs {
     /// The folder for compiled policy modules, which nobody else may write [default: /var/cache/dynamite for root,
     /// otherwise dynamite in `XDG_CACHE_HOME` or ~/.cache]
     #[arg(long, alias = "cache_dir", env = "DYNAMITE_CACHE_DIR", value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,
+}
+
+impl CacheArgs {
+    /// The folder for compiled modules, given or not; none if there is no place for it.
+    #[must_use]
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.cache_dir.clone().or_else(wasm::cache_folder_default)
+    }
 }
 
 impl FileArgs {
@@ -104,12 +120,6 @@ impl FileArgs {
     #[must_use]
     pub fn config_file(&self) -> PathBuf {
         self.config_file.clone().unwrap_or_else(|| CONFIG_FILE_DEFAULT.into())
-    }
-
-    /// The folder for compiled modules, given or not; none if there is no place for it.
-    #[must_use]
-    pub fn cache_dir(&self) -> Option<PathBuf> {
-        self.cache_dir.clone().or_else(wasm::cache_folder_default)
     }
 }
 

@@ -35,7 +35,7 @@ impl World for Real {
     type Modules = LiveModules;
 }
 
-/// A configuration, and the modules of its policies.
+/// A configuration, and the modules of its policies, or why they cannot be used.
 type Ready = (Config, Loaded);
 
 /// Why the daemon did not start, or ended.
@@ -77,7 +77,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
     };
     tokio::pin!(shutdown);
     let path = args.files.config_file();
-    let mut loader = ModuleLoader::new(args.files.cache_dir());
+    let mut loader = ModuleLoader::new(args.files.cache.folder());
     let from_file = read_file(&path, &args.files.service_folders, &mut loader)?;
     let mut rng = fastrand::Rng::new();
     let known_etcd = from_file.as_ref().and_then(|(config, _)| config.etcd_endpoint.as_deref());
@@ -103,7 +103,8 @@ fn read_file(path: &Path, folders: &[PathBuf], loader: &mut ModuleLoader) -> Res
     ready(config::load(path, folders, config::parse_unit, loader)).map(Some)
 }
 
-/// What was loaded, if it is without errors.
+/// What was loaded, if it can be used. A module that cannot keeps its own policy from deciding, and nothing else: the
+/// services must be looked after whatever became of a file.
 fn ready(mut loaded: config::Loaded) -> Result<Ready, Error> {
     let modules = std::mem::take(&mut loaded.modules);
     let (config, report) = loaded.into_result().map_err(Error::Config)?;
@@ -112,7 +113,7 @@ fn ready(mut loaded: config::Loaded) -> Result<Ready, Error> {
 }
 
 fn warn(report: &Report) {
-    for warning in report.messages() {
+    for warning in report.warning_messages() {
         tracing::warn!("configuration: {warning}");
     }
 }

@@ -104,7 +104,6 @@ pub async fn run<W: World>(
         () = shutdown => None,
         lost = serve(&context, config, stored, &mut engine) => Some((lost, engine.records())),
         lost = keep_lease(&context) => Some((lost, engine.records())),
-        never = context.parts.modules.watch() => match never {},
     };
     let unsaved = engine.unsaved();
     drop(engine);

@@ -1,5 +1,6 @@
 //! Leadership: one Dynamite at a time runs the services, others stand by until its lease ends.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ pub async fn serve<W: World, E>(
             () = &mut shutdown => return Ok(()),
             led = take_lead(&parts.store, holder, ttl, &remembered) => led,
             // Whoever stands by for long must not lead with the modules of its start.
-            never = parts.modules.watch() => match never {},
+            never = stay_up_to_date(&parts.modules) => match never {},
         };
         let config = configure(&stored)?;
         let ended;
@@ -44,6 +45,13 @@ pub async fn serve<W: World, E>(
                 remembered = records;
             }
         }
+    }
+}
+
+/// Takes over modules that change.
+async fn stay_up_to_date<M: Modules>(modules: &M) -> Infallible {
+    loop {
+        modules.renewed().await;
     }
 }
 

@@ -38,9 +38,9 @@ fn run(args: &RunArgs) -> anyhow::Result<u8> {
 
 fn check(args: &CheckArgs) -> anyhow::Result<u8> {
     let path = args.config_file();
-    let mut modules = config::ModuleLoader::new(args.files.cache_dir());
+    let mut modules = config::ModuleLoader::new(args.files.cache.folder());
     let loaded = config::load(&path, &args.files.service_folders, config::parse_unit, &mut modules);
     write!(io::stderr(), "{}", loaded.report)?;
     writeln!(io::stdout(), "{}: {}", path.display(), loaded.summary())?;
-    Ok(if loaded.config.is_some() { EXIT_OK } else { EXIT_FAILURE })
+    Ok(if loaded.report.errors() == 0 { EXIT_OK } else { EXIT_FAILURE })
 }

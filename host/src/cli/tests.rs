@@ -37,7 +37,7 @@ fn every_spelling_of_a_flag_means_the_same() {
         (&["-s", "--service-folder", "--service_folder"], "/a", |args| {
             format!("{:?}", args.files.service_folders)
         }),
-        (&["--cache-dir", "--cache_dir"], "/a", |args| format!("{:?}", args.files.cache_dir())),
+        (&["--cache-dir", "--cache_dir"], "/a", |args| format!("{:?}", args.files.cache.folder())),
         (&["-e", "--etcd-endpoint", "--etcd_endpoint"], "10.0.0.1:4001", |args| {
             format!("{:?}", args.etcd.endpoints)
         }),
@@ -110,7 +110,7 @@ fn check_takes_its_file_either_way() {
     assert_eq!(check("check -c b.yaml -s units").config_file(), PathBuf::from("b.yaml"));
     assert_eq!(check("check a.yaml --config_file b.yaml").config_file(), PathBuf::from("a.yaml"));
     assert_eq!(check("check").config_file(), PathBuf::from("/etc/dynamite/config.yaml"));
-    assert_eq!(check("check --cache-dir /c").files.cache_dir(), Some(PathBuf::from("/c")));
+    assert_eq!(check("check --cache-dir /c").files.cache.folder(), Some(PathBuf::from("/c")));
     assert!(matches!(read("schema"), Ok(Command::Schema)));
 }
 

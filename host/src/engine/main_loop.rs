@@ -36,6 +36,7 @@ pub(super) enum Event {
     Answered(usize, Result<Verdict, String>),
     StateDue(usize),
     StateWritten(usize),
+    Renewed(Vec<String>),
     Deleted,
     Done,
 }
@@ -125,8 +126,11 @@ impl<'c, W: World> Engine<'c, W> {
             }
         }
         // Every start is a new chance; if it is in vain, that is written again.
-        let stale = stored.troubles.iter().cloned().chain(self.brain.unasked(stored));
-        for key in stale.collect::<Vec<_>>() {
+        let unusable = context.parts.modules.unusable();
+        self.brain.ask_at_once(&unusable, context.parts.clock.now());
+        let in_vain = self.brain.policy_status_keys(&unusable);
+        let stale = stored.troubles.iter().filter(|key| !in_vain.contains(key)).cloned();
+        for key in stale.chain(self.brain.unasked(stored)).collect::<Vec<_>>() {
             self.write(key, None);
         }
         let instances: u32 = self.brain.board.posts.iter().map(|post| post.roster.count()).sum();
@@ -139,6 +143,7 @@ impl<'c, W: World> Engine<'c, W> {
         );
         self.apply(effects);
         self.pending.push(Box::pin(looking::look_after(context, Pace::first())));
+        self.await_modules();
         Ok(())
     }
 
@@ -196,6 +201,12 @@ impl<'c, W: World> Engine<'c, W> {
                     self.save_state(index);
                 }
             }
+            Event::Renewed(policies) => {
+                let mut effects = Effects::default();
+                self.brain.renewed(&policies, self.context.parts.clock.now(), &mut effects);
+                self.apply(effects);
+                self.await_modules();
+            }
             Event::CleanUpDue => self.delete_unneeded(),
             Event::Deleted => self.cleaning = false,
             Event::Looked(..) | Event::Done => {}
@@ -206,6 +217,12 @@ impl<'c, W: World> Engine<'c, W> {
     fn question_due(&self) -> Option<Duration> {
         let due = self.brain.advisors.next_due()?;
         Some(due.duration_since(self.context.parts.clock.now()).try_into().unwrap_or_default())
+    }
+
+    /// Takes over modules that change.
+    fn await_modules(&self) {
+        let context = self.context;
+        self.pending.push(Box::pin(async move { Ok(Event::Renewed(context.parts.modules.renewed().await)) }));
     }
 
     /// Asks the policies that are due.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::World;
+use super::advisors::Trouble;
 use super::main_loop::{Engine, Event};
 use crate::clock::Clock;
 use crate::record::{self, Status};
@@ -53,9 +54,9 @@ impl<W: World> Engine<'_, W> {
     pub(super) fn write_policy_status(&mut self, index: usize) {
         let (service, policy) = self.brain.advised(index);
         let key = record::policy_status_key(service, policy);
-        let text = self.brain.advisors.all[index].error.as_ref().map(|error| {
-            let now = self.context.parts.clock.now().to_string();
-            serde_json::json!({"status": "failing", "error": error, "since": now}).to_string()
+        let trouble = self.brain.advisors.all[index].trouble.as_ref();
+        let text = trouble.map(|Trouble { error, since }| {
+            serde_json::json!({"status": "failing", "error": error, "since": since.to_string()}).to_string()
         });
         self.write(key, text);
     }
