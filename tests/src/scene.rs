@@ -235,7 +235,9 @@ impl Scene {
         let api = if self.api == Api::V2 { "v2" } else { "v3" };
         let config = config.to_str().context("the path of a temporary folder is text")?;
         let etcd = &*self.etcd_endpoint;
-        let args = ["-c", config, "-e", etcd, "-f", &fleet, "--etcd-api", api, "--lease-ttl", "2"];
+        let mut args = vec!["-c", config, "-e", etcd, "-f", &fleet, "--etcd-api", api, "--lease-ttl", "2"];
+        // A free port: tests run side by side.
+        args.extend(["--admin", "127.0.0.1:0"]);
         Daemon::start(&args, log)
     }
 

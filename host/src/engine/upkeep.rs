@@ -7,6 +7,7 @@ use tokio::time::sleep;
 use super::World;
 use super::main_loop::{Engine, Event};
 use crate::clock::Clock;
+use crate::health::Stage;
 use crate::record::{self, Status};
 use crate::store::Store;
 
@@ -139,6 +140,7 @@ impl<W: World> Engine<'_, W> {
             return;
         }
         self.status = Status::Running;
+        self.context.parts.health.enter(Stage::Leading(self.status));
         tracing::info!(status = self.status.as_str(), "every service that can be up is up");
         self.write(record::STATUS.to_owned(), Some(self.status.as_str().to_owned()));
     }
