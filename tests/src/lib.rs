@@ -1,6 +1,7 @@
 //! The test harness: a real etcd, fleet's API in this process, and the built `dynamite` between them.
 
 pub mod bench;
+pub mod compose;
 pub mod daemon;
 pub mod etcd;
 pub mod modules;
