@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod compose;
+pub mod container;
 pub mod daemon;
 pub mod etcd;
 pub mod modules;
