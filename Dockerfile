@@ -43,7 +43,7 @@ RUN find host policies -name '*.rs' -exec touch {} + && $BUILD && $BUILD_POLICIE
 WORKDIR /image
 RUN mkdir -p etc/dynamite/service-files etc/ssl/certs usr/bin usr/share/dynamite/policies var/cache/dynamite \
  && cp "/src/target/$(echo "$PROFILE" | sed 's/^dev$/debug/')/dynamite" usr/bin/ \
- && strip --strip-debug usr/bin/dynamite \
+ && strip usr/bin/dynamite \
  && cp --parents --dereference $(ldd usr/bin/dynamite | grep -o '/[^ ]*') . \
  && cp /etc/ssl/certs/ca-certificates.crt etc/ssl/certs/ \
  && echo 'hosts: files dns' > etc/nsswitch.conf \

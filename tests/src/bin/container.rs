@@ -5,23 +5,25 @@
 //! that `docker build` makes. With `release` the size of the image counts too.
 
 use anyhow::Result;
-use dynamite_tests::container::tools::Tools;
+use dynamite_tests::container::tools::{Missing, Tools};
 use dynamite_tests::container::{image, run, say};
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let profile = std::env::args().nth(1).unwrap_or_else(|| "dev".to_owned());
-    let tools = match Tools::find().await? {
-        Ok(tools) => tools,
-        Err(missing) => {
-            skip(&missing);
-            return Ok(());
+    match build_and_try(&profile).await {
+        // Not a failure, but it must not look like a success either.
+        Err(error) if error.is::<Missing>() => {
+            say(&format!("SKIPPED, nothing was built or tried: {error:#}"));
+            Ok(())
         }
-    };
-    if let Err(missing) = image::build(&tools, &profile).await? {
-        skip(&missing);
-        return Ok(());
+        done => done,
     }
+}
+
+async fn build_and_try(profile: &str) -> Result<()> {
+    let tools = Tools::find().await?;
+    image::build(&tools, profile).await?;
     image::inspect(&tools).await?;
     if profile == "release" {
         image::weigh(&tools).await?;
@@ -34,9 +36,4 @@ async fn main() -> Result<()> {
         say("skipped: the unit of fleet, which gives its socket to a group, and only root can do that");
     }
     Ok(())
-}
-
-/// What cannot be tried here is not a failure, but must not look like a success either.
-fn skip(missing: &str) {
-    say(&format!("SKIPPED, nothing was built or tried: {missing}"));
 }

@@ -7,13 +7,15 @@ use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use tokio::process::Command;
 
-use super::tools::{Tools, is_there, shell};
+use super::tools::{Missing, Tools, is_there};
 use super::{file, say};
 
 /// What it is called.
 pub const IMAGE: &str = "localhost/dynamite:test";
 /// What it is built in, where this machine made that itself.
 const BASE: &str = "localhost/dynamite-build-base";
+/// What it is built in otherwise.
+const OFFICIAL: &str = "docker.io/library/rust:1.95-slim-bookworm";
 /// How large it may be, in bytes.
 const BYTES_MAX: u64 = 40_000_000;
 /// How large it may be without the program, whose size depends on the profile.
@@ -44,59 +46,67 @@ struct Config {
     labels: BTreeMap<String, String>,
 }
 
-/// Builds the image with this profile of cargo; says what is missing if it cannot be built here.
+/// Builds the image with this profile of cargo.
 ///
 /// # Errors
-/// That the build fails.
-pub async fn build(tools: &Tools, profile: &str) -> Result<Result<(), String>> {
-    let mut command = tools.command("podman");
-    command.args(["build", "--format", "docker", "--layers", "--tag", IMAGE]);
-    command.args(["--build-arg", &format!("PROFILE={profile}")]);
-    if let Err(missing) = base(tools).await? {
-        return Ok(Err(missing));
+/// That the build fails, or [`Missing`] if nothing can be built here.
+pub async fn build(tools: &Tools, profile: &str) -> Result<()> {
+    let base = base(tools).await?;
+    // Where podman is not allowed to start anything, as in many a container, it is not the image's fault.
+    if let Err(error) = tools.ask(&["run", "--rm", base, "true"]).await {
+        bail!(Missing(format!("podman cannot start a container: {error:#}")));
     }
-    if tools.podman(["image", "exists", BASE]).await?.status.success() {
-        // Its toolchain is this machine's, and so is what was downloaded.
+    let mut command = tools.command("podman");
+    command.args(["build", "--format", "docker", "--layers", "--pull=never", "--tag", IMAGE]);
+    command.arg(format!("--build-arg=PROFILE={profile}")).arg(format!("--build-arg=RUST_IMAGE={base}"));
+    if tools.ask(&["run", "--rm", base, "cargo", "--version"]).await.is_err() {
+        // It is no image of Rust's: its toolchain is this machine's, and so is what was downloaded.
         let toolchain = text(Command::new("rustc").args(["--print", "sysroot"])).await?;
-        let home =
-            std::env::var("CARGO_HOME").or_else(|_| std::env::var("HOME").map(|home| home + "/.cargo"))?;
-        command.args(["--pull=never", "--build-arg", &format!("RUST_IMAGE={BASE}")]);
-        command.args(["--volume", &format!("{toolchain}:/usr/local/toolchain:ro")]);
-        command.args(["--volume", &format!("{home}/registry:/usr/local/cargo/registry:rw")]);
+        let home = std::env::var("CARGO_HOME");
+        let home = home.or_else(|_| std::env::var("HOME").map(|home| home + "/.cargo"))?;
+        command.arg(format!("--volume={toolchain}:/usr/local/toolchain:ro"));
+        command.arg(format!("--volume={home}/registry:/usr/local/cargo/registry:rw"));
     }
     let status = command.arg(file(".")).stdout(Stdio::null()).status().await?;
     ensure!(status.success(), "the image cannot be built");
-    Ok(Ok(()))
+    Ok(())
 }
 
-/// Sees to it that there is something to build in: a Debian with a C compiler, made here if this is root, or else Rust's
-/// own image, which podman then fetches.
-async fn base(tools: &Tools) -> Result<Result<(), String>> {
-    if tools.podman(["image", "exists", BASE]).await?.status.success() {
-        return Ok(Ok(()));
+/// What there is to build in: a Debian with a C compiler, made here if this is root, or else Rust's own image, which podman
+/// then fetches.
+async fn base(tools: &Tools) -> Result<&'static str> {
+    for image in [BASE, OFFICIAL] {
+        if tools.podman(["image", "exists", image]).await?.status.success() {
+            return Ok(image);
+        }
     }
-    if !tools.is_root || !is_there("debootstrap").await {
-        let official = "docker.io/library/rust:1.95-slim-bookworm";
-        let fetched = tools.podman(["pull", "--quiet", official]).await?.status.success();
-        return Ok(if fetched {
-            Ok(())
-        } else {
-            Err(format!("neither debootstrap (as root) nor {official} is there"))
-        });
+    if tools.is_root && !is_there("debootstrap").await {
+        // If that is in vain, there may still be a registry.
+        let _installed = tools.install().await;
     }
+    if tools.is_root && is_there("debootstrap").await {
+        make_base(tools)
+            .await
+            .map_err(|error| Missing(format!("nothing to build in could be made: {error:#}")))?;
+        return Ok(BASE);
+    }
+    match tools.ask(&["pull", "--quiet", OFFICIAL]).await {
+        Ok(_) => Ok(OFFICIAL),
+        Err(error) => {
+            bail!(Missing(format!("there is neither debootstrap, with root, nor a registry: {error:#}")))
+        }
+    }
+}
+
+async fn make_base(tools: &Tools) -> Result<()> {
     say("making a Debian to build in");
     let root = tools.folder().join("debian");
     let root = root.to_str().context("the path of a temporary folder is text")?;
     let packages = "--variant=minbase --include=ca-certificates,gcc,libc6-dev";
-    if let Err(error) = shell(&format!("debootstrap {packages} bookworm {root} >&2")).await {
-        return Ok(Err(format!("there is nothing to build in: {error:#}")));
-    }
+    tools.shell(&format!("debootstrap {packages} bookworm {root} >&2")).await?;
     let import = "podman import --change ENV=PATH=/usr/local/toolchain/bin:/usr/sbin:/usr/bin:/sbin:/bin \
                   --change ENV=CARGO_HOME=/usr/local/cargo -";
-    let line = format!("tar -C {root} --exclude='./dev/*' -c . | {import} {BASE} >&2; rm -r {root}");
-    let output = tools.command("sh").args(["-euc", &line]).output().await?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(Ok(()))
+    tools.shell(&format!("tar -C {root} --exclude='./dev/*' -c . | {import} {BASE} >&2; rm -r {root}")).await
 }
 
 /// Looks into the image: its settings, its size, and that nothing is in it but what belongs there.

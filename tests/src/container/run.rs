@@ -52,7 +52,17 @@ pub async fn commands(tools: &Tools) -> Result<()> {
         (&apache, "/etc/dynamite", &["health", "--admin", "127.0.0.1:9"], 1, "not ready: nobody answers"),
     ] {
         let volume = format!("{}:{to}:ro", mount.display());
-        let flags = ["run", "--rm", "--read-only", "--cap-drop", "ALL", "--volume", &volume, IMAGE];
+        let flags = [
+            "run",
+            "--rm",
+            "--no-healthcheck",
+            "--read-only",
+            "--cap-drop",
+            "ALL",
+            "--volume",
+            &volume,
+            IMAGE,
+        ];
         let output = tools.podman(flags.iter().chain(args)).await?;
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
         ensure!(
@@ -63,7 +73,9 @@ pub async fn commands(tools: &Tools) -> Result<()> {
     }
     for policy in ["schedule", "step", "target_tracking", "threshold", "trend"] {
         let path = format!("/usr/share/dynamite/policies/{policy}.wasm");
-        let said = tools.ask(&["run", "--rm", "--read-only", IMAGE, "policy", "inspect", &path]).await?;
+        let said = tools
+            .ask(&["run", "--rm", "--no-healthcheck", "--read-only", IMAGE, "policy", "inspect", &path])
+            .await?;
         ensure!(said.contains(&policy.replace('_', "-")), "{policy}: {said}");
     }
     say("commands and exit codes are as they should be");

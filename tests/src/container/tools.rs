@@ -1,10 +1,10 @@
 //! podman, made to work on a bare machine, and containers that do not outlive a test.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::{Duration, Instant};
@@ -24,6 +24,11 @@ cgroup_manager = \"cgroupfs\"
 events_logger = \"file\"
 ";
 
+/// What this machine lacks. Nothing is wrong with the image then, but nothing is known of it either.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Missing(pub String);
+
 /// A podman that works.
 pub struct Tools {
     folder: TempDir,
@@ -32,33 +37,55 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// Finds podman, or installs it where that can be done without asking; says what is missing if it cannot be had.
+    /// Finds podman, or installs it where that can be done without asking.
     ///
     /// # Errors
-    /// That a folder cannot be written.
-    pub async fn find() -> Result<Result<Self, String>> {
+    /// [`Missing`] if it cannot be had.
+    pub async fn find() -> Result<Self> {
         let id = Command::new("id").arg("-u").output().await?;
         let is_root = id.stdout.trim_ascii() == b"0";
-        if !is_there("podman").await {
-            let install = format!("apt-get install -y --no-install-recommends {PACKAGES}");
-            if !is_root || !is_there("apt-get").await {
-                return Ok(Err(format!("it needs podman: `sudo {install}`")));
-            }
-            say("podman is missing; installing it");
-            if let Err(error) = shell(&format!("apt-get update -qq && {install} >&2")).await {
-                return Ok(Err(format!("podman is not there and cannot be installed: {error:#}")));
-            }
-        }
         let folder = tempfile::tempdir()?;
+        let tools = Self { folder, is_root };
+        if !is_there("podman").await {
+            tools.install().await?;
+        }
         let runtime = if is_there("runc").await { "runtime = \"runc\"\n" } else { "" };
-        std::fs::write(folder.path().join("containers.conf"), format!("{SETTINGS}{runtime}"))?;
-        Ok(Ok(Self { folder, is_root }))
+        std::fs::write(tools.settings(), format!("{SETTINGS}{runtime}"))?;
+        Ok(tools)
+    }
+
+    /// Installs podman and what goes with it.
+    ///
+    /// # Errors
+    /// [`Missing`] if that cannot be done.
+    pub async fn install(&self) -> Result<()> {
+        let install = format!("apt-get install -y --no-install-recommends {PACKAGES}");
+        if !self.is_root || !is_there("apt-get").await {
+            bail!(Missing(format!("podman is not there: `sudo {install}`")));
+        }
+        say("installing podman and what goes with it");
+        let installed = self.shell(&format!("apt-get update -qq && {install} >&2")).await;
+        Ok(installed.map_err(|error| Missing(format!("podman cannot be installed: {error:#}")))?)
+    }
+
+    fn settings(&self) -> PathBuf {
+        self.folder.path().join("containers.conf")
+    }
+
+    /// Runs a line of shell.
+    ///
+    /// # Errors
+    /// That it fails, with what it said.
+    pub async fn shell(&self, line: &str) -> Result<()> {
+        let output = self.command("sh").args(["-euc", line]).output().await?;
+        ensure!(output.status.success(), "`{line}`: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(())
     }
 
     /// A command that finds podman's settings.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
-        command.env("CONTAINERS_CONF", self.folder.path().join("containers.conf")).stdin(Stdio::null());
+        command.env("CONTAINERS_CONF", self.settings()).stdin(Stdio::null());
         command
     }
 
@@ -141,7 +168,7 @@ impl Container<'_> {
 
     fn remove(&self) {
         let mut command = std::process::Command::new("podman");
-        command.env("CONTAINERS_CONF", self.tools.folder.path().join("containers.conf"));
+        command.env("CONTAINERS_CONF", self.tools.settings());
         // One that is not there cannot be removed.
         let _removed = command.args(["rm", "--force", "--volumes", "--time", "0", self.name]).output();
     }
@@ -156,11 +183,4 @@ impl Drop for Container<'_> {
 /// Whether there is such a program.
 pub(super) async fn is_there(program: &str) -> bool {
     Command::new(program).arg("--version").output().await.is_ok()
-}
-
-/// Runs a line of shell.
-pub(super) async fn shell(line: &str) -> Result<()> {
-    let output = Command::new("sh").args(["-euc", line]).stdin(Stdio::null()).output().await?;
-    ensure!(output.status.success(), "`{line}`: {}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
 }
