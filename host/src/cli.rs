@@ -12,6 +12,7 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 use crate::config::{ETCD_ENDPOINT_DEFAULT, FleetEndpoint, etcd_url};
 use crate::wasm;
 
+pub use admin::{ADMIN_ADDRESS_DEFAULT, Admin, HealthArgs};
 pub use policy::{
     BenchArgs, BuiltinPolicy, DecideArgs, Format, InspectArgs, NewArgs, PolicyCommand, ReportFormat, Size,
     TestArgs,
@@ -19,11 +20,15 @@ pub use policy::{
 
 /// All went well.
 pub const EXIT_OK: u8 = 0;
-/// `check` found errors, or `run` ended with one.
+/// `check` found errors, `health` that it is not ready, or something failed that has no number of its own.
 pub const EXIT_FAILURE: u8 = 1;
 /// The command line is wrong; clap's own choice.
 pub const EXIT_USAGE: u8 = 2;
-/// `run` was given a configuration with errors (`EX_CONFIG`): a restart will not help.
+/// etcd refused `run` for good, such as its password (`EX_UNAVAILABLE`): a restart helps once etcd is put right.
+pub const EXIT_REFUSED: u8 = 69;
+/// The operating system refused `run` something, such as to listen at `--admin` (`EX_OSERR`): a restart may help.
+pub const EXIT_SYSTEM: u8 = 71;
+/// `run` was given a configuration or files with errors (`EX_CONFIG`): a restart will not help.
 pub const EXIT_CONFIG: u8 = 78;
 
 /// Where the configuration file is unless told otherwise.
@@ -48,6 +53,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Report everything that is wrong with a configuration; asks neither etcd nor fleet, exits 1 on errors
     Check(CheckArgs),
+    /// Ask a Dynamite that runs on this machine whether it is ready; exits 1 if it is not
+    Health(HealthArgs),
     /// Print the JSON Schema of the configuration
     Schema,
     /// Write, inspect, test and measure scaling policies in WebAssembly
@@ -183,6 +190,10 @@ pub struct RunArgs {
     )]
     #[arg(value_parser = clap::value_parser!(u64).range(2..=60))]
     pub lease_ttl: u64,
+
+    /// Where to answer `/healthz` and `/readyz`, or `off` [default: 127.0.0.1:7479, and no matter if that is taken]
+    #[arg(long, env = "DYNAMITE_ADMIN", value_name = "ADDRESS")]
+    pub admin: Option<Admin>,
 }
 
 impl RunArgs {
@@ -283,6 +294,7 @@ pub enum LogLevel {
     Trace,
 }
 
+mod admin;
 mod policy;
 #[cfg(test)]
 mod tests;

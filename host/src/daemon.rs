@@ -3,18 +3,21 @@
 use std::future::Future;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
-use crate::cli::{EtcdApi, EtcdArgs, RunArgs};
+use crate::admin;
+use crate::cli::{EXIT_CONFIG, EXIT_REFUSED, EXIT_SYSTEM, EtcdApi, EtcdArgs, RunArgs};
 use crate::clock::SystemClock;
 use crate::config::Modules as Loaded;
 use crate::config::{self, Config, ModuleLoader, Report};
 use crate::engine::{Chain, Parts, World};
 use crate::fleet::http::HttpFleet;
+use crate::health::Health;
 use crate::lead;
 use crate::modules::LiveModules;
 use crate::record::{self, Stored};
@@ -59,6 +62,24 @@ pub enum Error {
     /// Signals cannot be waited for.
     #[error("signals cannot be waited for")]
     Signal(#[source] std::io::Error),
+    /// The address of the admin endpoint cannot be listened at.
+    #[error("the admin endpoint cannot be opened; see --admin")]
+    Admin(#[source] std::io::Error),
+}
+
+impl Error {
+    /// What the process exits with, so that its supervisor knows whether a restart may help.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_)
+            | Self::NoConfig { .. }
+            | Self::Store(store::Error::Setting(_))
+            | Self::Fleet(_) => EXIT_CONFIG,
+            Self::Store(_) => EXIT_REFUSED,
+            Self::Signal(_) | Self::Admin(_) => EXIT_SYSTEM,
+        }
+    }
 }
 
 /// Runs until SIGTERM or SIGINT. The services keep running.
@@ -79,18 +100,20 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
     let path = args.files.config_file();
     let mut loader = ModuleLoader::new(args.files.cache.folder());
     let from_file = read_file(&path, &args.files.service_folders, &mut loader)?;
+    let health = Arc::new(Health::default());
+    admin::start(args.admin, health.clone()).map_err(Error::Admin)?;
     let mut rng = fastrand::Rng::new();
     let known_etcd = from_file.as_ref().and_then(|(config, _)| config.etcd_endpoint.as_deref());
     let settings = settings(&args.etcd, known_etcd, rng.u64(..));
     let (store, (config, modules)) = tokio::select! {
         () = &mut shutdown => return Ok(()),
-        ready = reach(&settings, from_file, &path, &mut loader) => ready?,
+        ready = health.answering(reach(&settings, from_file, &path, &mut loader, &health)) => ready?,
     };
     let endpoint = args.fleet_endpoint(config.fleet_endpoint.as_ref());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), fleet = %endpoint, etcd = settings.endpoints.join(","), "started");
     let holder = holder(&mut rng);
     let modules = LiveModules::new(&config, loader.into_host(), &modules);
-    let parts = Parts { store, fleet: HttpFleet::new(&endpoint)?, clock: SystemClock, modules, rng };
+    let parts = Parts { store, fleet: HttpFleet::new(&endpoint)?, clock: SystemClock, modules, health, rng };
     let ttl = Duration::from_secs(args.lease_ttl);
     Box::pin(lead::serve::<Real, _>(parts, &holder, ttl, |_| Ok(config.clone()), shutdown)).await
 }
@@ -141,15 +164,16 @@ async fn reach(
     from_file: Option<Ready>,
     path: &Path,
     loader: &mut ModuleLoader,
+    health: &Health,
 ) -> Result<(AnyStore, Ready), Error> {
     if from_file.is_none() {
         tracing::warn!(path = %path.display(), "there is no configuration file; using the stored configuration");
     }
-    let store = patiently("connecting to etcd", || connect(settings.clone())).await?;
+    let store = patiently("connecting to etcd", health, || connect(settings.clone())).await?;
     if let Some(ready) = from_file {
         return Ok((store, ready));
     }
-    let entries = patiently("reading the stored configuration", || store.list(record::ROOT)).await?;
+    let entries = patiently("reading the stored configuration", health, || store.list(record::ROOT)).await?;
     let stored = Stored::read(entries.iter().map(|entry| (&*entry.key, &*entry.value)));
     let Some(text) = &stored.configuration else { return Err(Error::NoConfig { path: path.to_owned() }) };
     let base = path.parent().unwrap_or(Path::new(""));
@@ -160,11 +184,14 @@ async fn reach(
 /// Repeats a call to etcd while its failure may pass.
 async fn patiently<T, Call: Future<Output = Result<T, store::Error>>>(
     what: &str,
+    health: &Health,
     mut call: impl FnMut() -> Call,
 ) -> Result<T, store::Error> {
     let mut told = false;
     loop {
-        match call().await {
+        let result = call().await;
+        health.note_etcd(&result);
+        match result {
             Err(error) if error.is_transient() => {
                 if !std::mem::replace(&mut told, true) {
                     tracing::warn!(error = %Chain(&error), "{what} failed; trying again");

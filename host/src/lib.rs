@@ -19,6 +19,7 @@
 //!   the narrow trait through which the engine asks them, and what takes over files that change.
 //! - [`config`] reads and checks the YAML; beyond it a configuration is valid.
 //! - `cases` puts policies to cases in YAML files; [`policy_cli`] is the command `dynamite policy` around it.
+//! - [`health`] is what the loop says of itself; [`admin`] tells others, from a thread that the loop cannot hold up.
 //! - [`embedded`] serves fleet's API without a fleet, for tests and benchmarks.
 //!
 //! # Invariants
@@ -31,6 +32,7 @@
 //! - Everything has a limit, named in a constant that says why.
 //! - The cost of a sample does not grow with the number of services, policies or series.
 
+pub mod admin;
 mod cases;
 pub mod cli;
 pub mod clock;
@@ -41,6 +43,7 @@ pub mod engine;
 #[cfg(test)]
 mod fakes;
 pub mod fleet;
+pub mod health;
 pub mod lead;
 pub mod metrics;
 pub mod modules;

@@ -1,15 +1,20 @@
 //! The `dynamite` command: reads its arguments and hands over.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use dynamite::cli::{CheckArgs, Cli, Command, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, RunArgs};
-use dynamite::{config, daemon, policy_cli, telemetry};
+use dynamite::cli::{
+    ADMIN_ADDRESS_DEFAULT, Admin, CheckArgs, Cli, Command, EXIT_FAILURE, EXIT_OK, HealthArgs, RunArgs,
+};
+use dynamite::engine::Chain;
+use dynamite::{admin, config, daemon, policy_cli, telemetry};
 
 fn main() -> anyhow::Result<ExitCode> {
     let code = match Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit()).command {
         Command::Run(args) => run(&args)?,
         Command::Check(args) => check(&args)?,
+        Command::Health(args) => health(&args)?,
         Command::Schema => {
             writeln!(io::stdout(), "{:#}", config::schema())?;
             EXIT_OK
@@ -28,12 +33,26 @@ fn run(args: &RunArgs) -> anyhow::Result<u8> {
     runtime.shutdown_background();
     match ended {
         Ok(()) => Ok(EXIT_OK),
-        Err(error @ (daemon::Error::Config(_) | daemon::Error::NoConfig { .. })) => {
-            writeln!(io::stderr(), "{error}")?;
-            Ok(EXIT_CONFIG)
+        Err(error) => {
+            writeln!(io::stderr(), "{}", Chain(&error))?;
+            Ok(error.exit_code())
         }
-        Err(error) => Err(error.into()),
     }
+}
+
+fn health(args: &HealthArgs) -> anyhow::Result<u8> {
+    let (ready, line) = match args.admin {
+        Some(Admin::Off) => (false, "the admin endpoint is off, so there is nobody to ask".to_owned()),
+        Some(Admin::At(address)) => ask(address)?,
+        None => ask(ADMIN_ADDRESS_DEFAULT)?,
+    };
+    writeln!(io::stdout(), "{line}")?;
+    Ok(if ready { EXIT_OK } else { EXIT_FAILURE })
+}
+
+fn ask(address: SocketAddr) -> io::Result<(bool, String)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    Ok(runtime.block_on(admin::ask(address)))
 }
 
 fn check(args: &CheckArgs) -> anyhow::Result<u8> {

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test that is how to fail")]
 
 mod accidents;
+mod examples;
+mod health;
 mod modules;
 mod policies;
 mod recovery;

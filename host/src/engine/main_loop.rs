@@ -22,6 +22,7 @@ use super::looking::{self, Newcomer, Pace};
 use super::post::Post;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::health::Stage;
 use crate::modules::Modules;
 use crate::record::{self, Status, Stored};
 use crate::scaling::Verdict;
@@ -87,7 +88,8 @@ impl<'c, W: World> Engine<'c, W> {
         registrations: mpsc::Receiver<Vec<Change>>,
         metrics: mpsc::Receiver<Vec<Change>>,
     ) -> Result<Infallible, LeadershipLost> {
-        self.take_over(stored).await?;
+        // The loop does not turn yet: fleet may be away for long.
+        self.context.parts.health.answering(self.take_over(stored)).await?;
         self.serve(registrations, metrics).await
     }
 
@@ -98,6 +100,7 @@ impl<'c, W: World> Engine<'c, W> {
 
     async fn take_over(&mut self, stored: &Stored) -> Result<(), LeadershipLost> {
         let context = self.context;
+        context.parts.health.enter(Stage::TakingOver);
         for key in &stored.unreadable {
             tracing::warn!(key, "cannot be read, and is taken as not there");
         }
@@ -141,6 +144,7 @@ impl<'c, W: World> Engine<'c, W> {
             status = self.status.as_str(),
             "took over"
         );
+        context.parts.health.enter(Stage::Leading(self.status));
         self.apply(effects);
         self.pending.push(Box::pin(looking::look_after(context, Pace::first())));
         self.await_modules();
@@ -152,11 +156,14 @@ impl<'c, W: World> Engine<'c, W> {
         mut registrations: mpsc::Receiver<Vec<Change>>,
         mut metrics: mpsc::Receiver<Vec<Change>>,
     ) -> Result<Infallible, LeadershipLost> {
+        let health = &self.context.parts.health;
         let mut pace = Pace::first();
         loop {
             let question_due = self.question_due();
             tokio::select! {
                 biased;
+                // First, so that it is answered however much there is to do.
+                () = health.answer() => {}
                 Some(event) = self.pending.next() => match event? {
                     Event::Looked(inventory, newcomer) => {
                         pace = pace.after(inventory.asked_at.elapsed(), newcomer);

@@ -8,6 +8,7 @@ use super::World;
 use super::advisors::Trouble;
 use super::main_loop::{Engine, Event};
 use crate::clock::Clock;
+use crate::health::Stage;
 use crate::record::{self, Status};
 use crate::store::Store;
 
@@ -140,6 +141,7 @@ impl<W: World> Engine<'_, W> {
             return;
         }
         self.status = Status::Running;
+        self.context.parts.health.enter(Stage::Leading(self.status));
         tracing::info!(status = self.status.as_str(), "every service that can be up is up");
         self.write(record::STATUS.to_owned(), Some(self.status.as_str().to_owned()));
     }
