@@ -12,7 +12,7 @@ pub(crate) mod expect;
 pub(crate) mod file;
 pub(crate) mod play;
 mod policy;
-mod samples;
+pub(crate) mod samples;
 mod series;
 mod service;
 mod steps;
