@@ -12,6 +12,7 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 use crate::config::{ETCD_ENDPOINT_DEFAULT, FleetEndpoint, etcd_url};
 use crate::wasm;
 
+pub use generate::GenerateArgs;
 pub use policy::{
     BenchArgs, BuiltinPolicy, DecideArgs, Format, InspectArgs, NewArgs, PolicyCommand, ReportFormat, Size,
     TestArgs,
@@ -50,6 +51,9 @@ pub enum Command {
     Check(CheckArgs),
     /// Print the JSON Schema of the configuration
     Schema,
+    /// Write metrics and registrations into etcd as a file describes them, to try a configuration
+    #[command(after_long_help = crate::generate::FORMAT, after_help = "`--help` describes the file.")]
+    Generate(Box<GenerateArgs>),
     /// Write, inspect, test and measure scaling policies in WebAssembly
     #[command(subcommand)]
     Policy(Box<PolicyCommand>),
@@ -273,6 +277,7 @@ pub enum LogLevel {
     Trace,
 }
 
+mod generate;
 mod policy;
 #[cfg(test)]
 mod tests;

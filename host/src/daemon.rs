@@ -117,7 +117,8 @@ fn warn(report: &Report) {
     }
 }
 
-fn settings(args: &EtcdArgs, from_file: Option<&str>, seed: u64) -> Settings {
+/// How etcd is reached, by the flags or else by the configuration file.
+pub(crate) fn settings(args: &EtcdArgs, from_file: Option<&str>, seed: u64) -> Settings {
     Settings {
         endpoints: args.endpoints(from_file),
         api: match args.api {

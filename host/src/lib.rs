@@ -19,6 +19,7 @@
 //!   the narrow trait through which the engine asks them, and what takes over files that change.
 //! - [`config`] reads and checks the YAML; beyond it a configuration is valid.
 //! - `cases` puts policies to cases in YAML files; [`policy_cli`] is the command `dynamite policy` around it.
+//! - [`generate`] is the command `dynamite generate`: it writes metrics as a file describes them, in the words of `cases`.
 //! - [`embedded`] serves fleet's API without a fleet, for tests and benchmarks.
 //!
 //! # Invariants
@@ -41,6 +42,7 @@ pub mod engine;
 #[cfg(test)]
 mod fakes;
 pub mod fleet;
+pub mod generate;
 pub mod lead;
 pub mod metrics;
 pub mod modules;

@@ -3,8 +3,10 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use dynamite::cli::{CheckArgs, Cli, Command, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, RunArgs};
-use dynamite::{config, daemon, policy_cli, telemetry};
+use dynamite::cli::{
+    CheckArgs, Cli, Command, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, GenerateArgs, LogFormat, RunArgs,
+};
+use dynamite::{config, daemon, generate, policy_cli, telemetry};
 
 fn main() -> anyhow::Result<ExitCode> {
     let code = match Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit()).command {
@@ -14,6 +16,7 @@ fn main() -> anyhow::Result<ExitCode> {
             writeln!(io::stdout(), "{:#}", config::schema())?;
             EXIT_OK
         }
+        Command::Generate(args) => generate(&args)?,
         Command::Policy(command) => policy_cli::run(&command, &mut io::stdout().lock())?,
     };
     Ok(code.into())
@@ -43,4 +46,11 @@ fn check(args: &CheckArgs) -> anyhow::Result<u8> {
     write!(io::stderr(), "{}", loaded.report)?;
     writeln!(io::stdout(), "{}: {}", path.display(), loaded.summary())?;
     Ok(if loaded.config.is_some() { EXIT_OK } else { EXIT_FAILURE })
+}
+
+fn generate(args: &GenerateArgs) -> anyhow::Result<u8> {
+    // What etcd's clients say of servers that are gone.
+    telemetry::init(LogFormat::Human, None);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(generate::run(args, &mut io::stdout().lock()))
 }
