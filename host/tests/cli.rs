@@ -153,3 +153,11 @@ fn what_would_be_generated_is_printed_without_an_etcd() {
         "{err}"
     );
 }
+
+#[test]
+fn the_policy_of_the_demo_passes_its_cases() {
+    let (module, cases) = ("examples/demo/keep_share.wasm", "examples/demo/cases.yaml");
+    let (code, out, err) = dynamite(&["policy", "test", module, cases], &[]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("test result: ok. 8 passed; 0 failed"), "{out}");
+}
