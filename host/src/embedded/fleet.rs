@@ -1,7 +1,8 @@
 //! A fleet of its own: API v1 over TCP and a unix socket, with a model of scheduling and systemd behind it.
 //!
-//! It answers as fleet 1.0 does, down to its oddities, keeps everything in memory, and costs nothing while nobody
-//! asks. It runs no processes: what a unit does is told by a [`Behaviour`].
+//! It answers as fleet 1.0 does, down to its oddities, and costs nothing while nobody asks. What runs the units is
+//! exchangeable: by default nothing does, and a [`Behaviour`] tells what would become of them; a [`Backing`] brings a
+//! [`Systemd`] that runs them, and a [`Registry`] that outlives the server.
 
 pub mod api;
 pub mod behaviour;
@@ -9,6 +10,8 @@ pub mod lexer;
 pub mod model;
 mod record;
 mod serve;
+mod simulated;
+mod systemd;
 
 use std::fmt;
 use std::io;
@@ -21,13 +24,16 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 pub use behaviour::{Behaviour, Life, Timings, Unload};
-pub use model::{Failure, Machine, Row, Runner, UnitView};
+pub use model::{Failure, Machine, Row, UnitView};
 pub use record::{CarriedOut, Fault, Request};
+pub use simulated::Runner;
+pub use systemd::{Forgetful, Found, Kept, Place, Registry, Systemd, SystemdState};
 
 use crate::config::FleetEndpoint;
 use crate::fleet::{DesiredState, UnitOption};
 use model::{Cluster, PutBody};
 use serve::Shared;
+use simulated::Simulated;
 
 /// fleet's own `token_limit`.
 const PAGE_ITEMS: u16 = 100;
@@ -46,7 +52,7 @@ pub struct Options {
     pub timings: Timings,
     /// The machines of the cluster.
     pub machines: Vec<Machine>,
-    /// How units behave.
+    /// How units behave, where nothing runs them.
     pub runner: Runner,
     /// Items a page, at least 1.
     pub page_items: u16,
@@ -74,6 +80,18 @@ impl Default for Options {
     }
 }
 
+/// What stands behind a server.
+pub struct Backing {
+    /// What runs the units.
+    pub systemd: Box<dyn Systemd>,
+    /// Where units are kept.
+    pub registry: Box<dyn Registry>,
+    /// What the registry has kept from a former server.
+    pub kept: Vec<Kept>,
+    /// What is loaded already.
+    pub found: Vec<Found>,
+}
+
 /// A running server. It ends when it is dropped.
 pub struct FleetServer {
     shared: Arc<Shared>,
@@ -84,9 +102,18 @@ pub struct FleetServer {
 }
 
 impl FleetServer {
-    /// Binds and serves. The error is that of binding an address or a path.
+    /// Binds and serves, in memory and without running anything. The error is that of binding an address or a path.
     pub async fn start(options: Options) -> io::Result<Self> {
-        let cluster = Cluster::new(options.timings, options.machines, options.runner);
+        let systemd = Box::new(Simulated::new(Arc::clone(&options.runner)));
+        let registry = Box::new(Forgetful);
+        Self::start_on(options, Backing { systemd, registry, kept: Vec::new(), found: Vec::new() }).await
+    }
+
+    /// Binds and serves what stands behind it. The error is that of binding an address or a path.
+    pub async fn start_on(options: Options, backing: Backing) -> io::Result<Self> {
+        let mut cluster = Cluster::new(options.timings, options.machines, backing.systemd, backing.registry);
+        cluster.restore(backing.kept, backing.found);
+        cluster.advance(std::time::Duration::ZERO);
         let shared =
             Arc::new(Shared::new(cluster, options.page_items.max(1), options.connections_max.max(1)));
         let (address, path) = (options.tcp, options.unix);

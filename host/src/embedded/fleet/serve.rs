@@ -172,7 +172,13 @@ async fn answer(
         body: &body,
     };
     let fault = shared.faults().take(call.method);
-    let carry_out = || api::answer(&mut shared.cluster(), shared.now(), shared.page_items, &call);
+    let carry_out = || {
+        let (mut cluster, now) = (shared.cluster(), shared.now());
+        let answer = api::answer(&mut cluster, now, shared.page_items, &call);
+        // What is due at once happens now, not when somebody asks again: units may be real.
+        cluster.advance(now);
+        answer
+    };
     let Some(fault) = fault else { return carry_out().map_err(|_| HangUp) };
     if let Fault::Status(_, CarriedOut::Yes) | Fault::Close(CarriedOut::Yes) | Fault::Hang(CarriedOut::Yes) =
         fault
