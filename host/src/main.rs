@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use dynamite::cli::{CheckArgs, Cli, Command, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, RunArgs};
+use dynamite::embedded::units;
 use dynamite::{config, daemon, policy_cli, telemetry};
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -12,6 +13,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Check(args) => check(&args)?,
         Command::Schema => {
             writeln!(io::stdout(), "{:#}", config::schema())?;
+            EXIT_OK
+        }
+        Command::Supervise(args) => {
+            units::supervisor::supervise(&args.folder)?;
             EXIT_OK
         }
         Command::Policy(command) => policy_cli::run(&command, &mut io::stdout().lock())?,
