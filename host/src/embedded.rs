@@ -3,11 +3,15 @@
 //!
 //! [`fleet`] by itself, with nothing behind it, is what tests and benchmarks use.
 
+pub mod etcd;
 pub mod fleet;
+mod go;
+mod http;
 mod machine;
 mod registry;
 pub mod units;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
@@ -18,6 +22,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::config::FleetEndpoint;
+use etcd::EtcdServer;
 use fleet::{Backing, FleetServer, Machine};
 use registry::Files;
 use units::{Units, Watcher};
@@ -62,15 +67,20 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
-    /// An address cannot be listened on.
-    #[error("cannot listen on {address} for {what}; {flag} takes another address")]
-    Listen {
-        /// `etcd` or `fleet`.
-        what: &'static str,
-        /// The address.
+    /// etcd cannot be served.
+    #[error("etcd cannot be served; --listen-etcd takes another address than {address}")]
+    Etcd {
+        /// Where it was to listen.
         address: SocketAddr,
-        /// The flag that sets it.
-        flag: &'static str,
+        /// The cause.
+        #[source]
+        source: etcd::Error,
+    },
+    /// fleet cannot be served.
+    #[error("fleet cannot be served; --listen-fleet takes another address than {address}")]
+    Fleet {
+        /// Where it was to listen.
+        address: SocketAddr,
         /// The cause.
         #[source]
         source: io::Error,
@@ -80,6 +90,7 @@ pub enum Error {
 /// A running etcd and fleet. When it is dropped they end, and units run on.
 #[derive(Debug)]
 pub struct Embedded {
+    etcd: EtcdServer,
     fleet: FleetServer,
     units: Watcher,
     /// Held for as long as the data is in use.
@@ -96,28 +107,36 @@ impl Embedded {
         let data = |source| Error::Data { path: root.clone(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(data)?;
         let lock = lock(&root).await?;
+        let etcd = etcd::Options {
+            listen: options.etcd,
+            data_dir: Some(root.join("etcd")),
+            ..etcd::Options::default()
+        };
+        let failed = |source| Error::Etcd { address: options.etcd, source };
+        let etcd = EtcdServer::start(etcd).await.map_err(failed)?;
         let machine = machine::id(&root).map_err(data)?;
         let (registry, kept) = Files::open(root.join("fleet")).map_err(data)?;
         let (folder, program) = (root.join("units"), PathBuf::from(THIS_PROGRAM));
-        let (units, found) =
-            Units::open(units::Options { folder, program, machine: machine.clone() }).map_err(data)?;
+        let units = units::Options { folder, program, machine: machine.clone() };
+        let (units, found) = Units::open(units).map_err(data)?;
         let watcher = units.watcher();
-        let machine = Machine {
-            id: machine,
-            metadata: std::collections::BTreeMap::new(),
-            primary_ip: options.fleet.ip().to_string(),
-        };
+        let primary_ip = options.fleet.ip().to_string();
         let serving = fleet::Options {
             tcp: Some(options.fleet),
             unix: options.fleet_socket,
-            machines: vec![machine],
+            machines: vec![Machine { id: machine, metadata: BTreeMap::new(), primary_ip }],
             ..fleet::Options::default()
         };
         let backing = Backing { systemd: Box::new(units), registry: Box::new(registry), kept, found };
-        let listen =
-            |source| Error::Listen { what: "fleet", address: options.fleet, flag: "--listen-fleet", source };
-        let fleet = FleetServer::start_on(serving, backing).await.map_err(listen)?;
-        Ok(Self { fleet, units: watcher, _lock: lock })
+        let failed = |source| Error::Fleet { address: options.fleet, source };
+        let fleet = FleetServer::start_on(serving, backing).await.map_err(failed)?;
+        Ok(Self { etcd, fleet, units: watcher, _lock: lock })
+    }
+
+    /// Where etcd is, as a URL.
+    #[must_use]
+    pub fn etcd_endpoint(&self) -> String {
+        self.etcd.endpoint()
     }
 
     /// Where fleet is.
@@ -141,6 +160,7 @@ impl Embedded {
     /// Ends etcd and fleet. Units run on.
     pub async fn stop(self) {
         self.fleet.stop().await;
+        self.etcd.stop().await;
     }
 }
 

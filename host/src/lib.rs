@@ -19,7 +19,7 @@
 //!   the narrow trait through which the engine asks them, and what takes over files that change.
 //! - [`config`] reads and checks the YAML; beyond it a configuration is valid.
 //! - `cases` puts policies to cases in YAML files; [`policy_cli`] is the command `dynamite policy` around it.
-//! - [`embedded`] serves fleet's API without a fleet, for tests and benchmarks.
+//! - [`embedded`] serves the APIs of etcd and fleet in this process, without a cluster.
 //!
 //! # Invariants
 //!

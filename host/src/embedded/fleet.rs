@@ -29,6 +29,7 @@ pub use record::{CarriedOut, Fault, Request};
 pub use simulated::Runner;
 pub use systemd::{Forgetful, Found, Kept, Place, Registry, Systemd, SystemdState};
 
+use super::http::{self, Crowd};
 use crate::config::FleetEndpoint;
 use crate::fleet::{DesiredState, UnitOption};
 use model::{Cluster, PutBody};
@@ -56,7 +57,7 @@ pub struct Options {
     pub runner: Runner,
     /// Items a page, at least 1.
     pub page_items: u16,
-    /// How many connections are served at a time, at least 1; more wait to be accepted.
+    /// How many connections are served at a time, at least 1; for one more, the quietest is closed.
     pub connections_max: usize,
 }
 
@@ -95,6 +96,7 @@ pub struct Backing {
 /// A running server. It ends when it is dropped.
 pub struct FleetServer {
     shared: Arc<Shared>,
+    crowd: Arc<Crowd>,
     address: Option<SocketAddr>,
     path: Option<PathBuf>,
     socket: Option<SocketFile>,
@@ -114,10 +116,10 @@ impl FleetServer {
         let mut cluster = Cluster::new(options.timings, options.machines, backing.systemd, backing.registry);
         cluster.restore(backing.kept, backing.found);
         cluster.advance(std::time::Duration::ZERO);
-        let shared =
-            Arc::new(Shared::new(cluster, options.page_items.max(1), options.connections_max.max(1)));
+        let shared = Arc::new(Shared::new(cluster, options.page_items.max(1)));
+        let crowd = Crowd::new(options.connections_max);
         let (address, path) = (options.tcp, options.unix);
-        let mut server = Self { shared, address, path, socket: None, tasks: JoinSet::new() };
+        let mut server = Self { shared, crowd, address, path, socket: None, tasks: JoinSet::new() };
         server.open().await?;
         Ok(server)
     }
@@ -128,12 +130,12 @@ impl FleetServer {
         if let Some(address) = self.address {
             let listener = TcpListener::bind(address).await?;
             self.address = Some(listener.local_addr()?);
-            self.tasks.spawn(serve::accept(Arc::clone(&self.shared), listener));
+            self.tasks.spawn(http::accept(Arc::clone(&self.shared), Arc::clone(&self.crowd), listener));
         }
         if let Some(path) = self.path.clone() {
             let listener = bind_unix(&path)?;
             self.socket = Some(SocketFile(path));
-            self.tasks.spawn(serve::accept(Arc::clone(&self.shared), listener));
+            self.tasks.spawn(http::accept(Arc::clone(&self.shared), Arc::clone(&self.crowd), listener));
         }
         Ok(())
     }
