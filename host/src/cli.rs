@@ -12,6 +12,7 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 use crate::config::{ETCD_ENDPOINT_DEFAULT, FleetEndpoint, etcd_url};
 use crate::wasm;
 
+pub use embedded::{EmbeddedArgs, SuperviseArgs};
 pub use generate::GenerateArgs;
 pub use policy::{
     BenchArgs, BuiltinPolicy, DecideArgs, Format, InspectArgs, NewArgs, PolicyCommand, ReportFormat, Size,
@@ -57,6 +58,9 @@ pub enum Command {
     /// Write, inspect, test and measure scaling policies in WebAssembly
     #[command(subcommand)]
     Policy(Box<PolicyCommand>),
+    /// Run a unit for `run --embedded`
+    #[command(hide = true)]
+    Supervise(SuperviseArgs),
 }
 
 impl Cli {
@@ -158,6 +162,10 @@ pub struct RunArgs {
     /// Which etcd.
     #[command(flatten)]
     pub etcd: EtcdArgs,
+
+    /// Whether to do without both.
+    #[command(flatten)]
+    pub embedded: EmbeddedArgs,
 
     /// What log lines look like
     #[arg(long, alias = "log_format", env = "DYNAMITE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Human)]
@@ -277,6 +285,7 @@ pub enum LogLevel {
     Trace,
 }
 
+mod embedded;
 mod generate;
 mod policy;
 #[cfg(test)]

@@ -20,7 +20,7 @@
 //! - [`config`] reads and checks the YAML; beyond it a configuration is valid.
 //! - `cases` puts policies to cases in YAML files; [`policy_cli`] is the command `dynamite policy` around it.
 //! - [`generate`] is the command `dynamite generate`: it writes metrics as a file describes them, in the words of `cases`.
-//! - [`embedded`] serves fleet's API without a fleet, for tests and benchmarks.
+//! - [`embedded`] serves the APIs of etcd and fleet in this process, without a cluster.
 //!
 //! # Invariants
 //!

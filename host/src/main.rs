@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use dynamite::cli::{
     CheckArgs, Cli, Command, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, GenerateArgs, LogFormat, RunArgs,
 };
+use dynamite::embedded::units;
 use dynamite::{config, daemon, generate, policy_cli, telemetry};
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -14,6 +15,10 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Check(args) => check(&args)?,
         Command::Schema => {
             writeln!(io::stdout(), "{:#}", config::schema())?;
+            EXIT_OK
+        }
+        Command::Supervise(args) => {
+            units::supervisor::supervise(&args.folder)?;
             EXIT_OK
         }
         Command::Generate(args) => generate(&args)?,

@@ -46,7 +46,8 @@ fn decide(target: u32, seen: &Observation) -> (Decision, String) {
         count += 1;
         changed = changed.max(instance.since);
     }
-    let last = [&seen.last_scale_up, &seen.last_scale_down].into_iter().flatten().map(|action| action.at).max();
+    let last =
+        [&seen.last_scale_up, &seen.last_scale_down].into_iter().flatten().map(|action| action.at).max();
     let series = seen.windows.iter().flat_map(|window| &window.series);
     let newest = series.filter_map(|series| Some((*series.at.last()?, *series.values.last()?)));
     // What was measured with other instances would be counted twice.
