@@ -13,7 +13,7 @@ pub(crate) mod file;
 pub(crate) mod fit;
 pub(crate) mod play;
 mod policy;
-mod samples;
+pub(crate) mod samples;
 mod series;
 mod service;
 mod steps;

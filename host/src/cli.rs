@@ -13,6 +13,8 @@ use crate::config::{ETCD_ENDPOINT_DEFAULT, FleetEndpoint, etcd_url};
 use crate::wasm;
 
 pub use admin::{ADMIN_ADDRESS_DEFAULT, Admin, HealthArgs};
+pub use embedded::{EmbeddedArgs, SuperviseArgs};
+pub use generate::GenerateArgs;
 pub use policy::{
     BenchArgs, BuiltinPolicy, DecideArgs, Format, InspectArgs, NewArgs, PolicyCommand, ReportFormat, Size,
     TestArgs,
@@ -57,9 +59,15 @@ pub enum Command {
     Health(HealthArgs),
     /// Print the JSON Schema of the configuration
     Schema,
+    /// Write metrics and registrations into etcd as a file describes them, to try a configuration
+    #[command(after_long_help = crate::generate::FORMAT, after_help = "`--help` describes the file.")]
+    Generate(Box<GenerateArgs>),
     /// Write, inspect, test and measure scaling policies in WebAssembly
     #[command(subcommand)]
     Policy(Box<PolicyCommand>),
+    /// Run a unit for `run --embedded`
+    #[command(hide = true)]
+    Supervise(SuperviseArgs),
 }
 
 impl Cli {
@@ -171,6 +179,10 @@ pub struct RunArgs {
     /// Which etcd.
     #[command(flatten)]
     pub etcd: EtcdArgs,
+
+    /// Whether to do without both.
+    #[command(flatten)]
+    pub embedded: EmbeddedArgs,
 
     /// What log lines look like
     #[arg(long, alias = "log_format", env = "DYNAMITE_LOG_FORMAT", value_enum, default_value_t = LogFormat::Human)]
@@ -295,6 +307,8 @@ pub enum LogLevel {
 }
 
 mod admin;
+mod embedded;
+mod generate;
 mod policy;
 #[cfg(test)]
 mod tests;

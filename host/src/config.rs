@@ -15,7 +15,7 @@ use crate::wasm::Limits;
 
 mod check;
 mod endpoint;
-mod etcd_paths;
+pub(crate) mod etcd_paths;
 mod file;
 mod load;
 mod module_config;

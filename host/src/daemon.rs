@@ -11,10 +11,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::admin;
-use crate::cli::{EXIT_CONFIG, EXIT_REFUSED, EXIT_SYSTEM, EtcdApi, EtcdArgs, RunArgs};
+use crate::cli::{EXIT_CONFIG, EXIT_REFUSED, EXIT_SYSTEM, EmbeddedArgs, EtcdApi, EtcdArgs, RunArgs};
 use crate::clock::SystemClock;
 use crate::config::Modules as Loaded;
 use crate::config::{self, Config, ModuleLoader, Report};
+use crate::embedded::{self, Embedded};
 use crate::engine::{Chain, Parts, World};
 use crate::fleet::http::HttpFleet;
 use crate::health::Health;
@@ -59,6 +60,12 @@ pub enum Error {
     /// A setting of fleet cannot work.
     #[error("fleet cannot be used")]
     Fleet(#[from] crate::fleet::Error),
+    /// etcd and fleet cannot be served.
+    #[error("--embedded is not possible")]
+    Embedded(#[from] embedded::Error),
+    /// There is no place for the data of `--embedded`.
+    #[error("there is no home folder to keep data in; name a folder with --data-dir")]
+    NoDataDir,
     /// Signals cannot be waited for.
     #[error("signals cannot be waited for")]
     Signal(#[source] std::io::Error),
@@ -75,9 +82,10 @@ impl Error {
             Self::Config(_)
             | Self::NoConfig { .. }
             | Self::Store(store::Error::Setting(_))
-            | Self::Fleet(_) => EXIT_CONFIG,
+            | Self::Fleet(_)
+            | Self::NoDataDir => EXIT_CONFIG,
             Self::Store(_) => EXIT_REFUSED,
-            Self::Signal(_) | Self::Admin(_) => EXIT_SYSTEM,
+            Self::Signal(_) | Self::Admin(_) | Self::Embedded(_) => EXIT_SYSTEM,
         }
     }
 }
@@ -103,19 +111,49 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
     let health = Arc::new(Health::default());
     admin::start(args.admin, health.clone()).map_err(Error::Admin)?;
     let mut rng = fastrand::Rng::new();
+    let embedded = if args.embedded.embedded { Some(start_embedded(&args.embedded).await?) } else { None };
     let known_etcd = from_file.as_ref().and_then(|(config, _)| config.etcd_endpoint.as_deref());
-    let settings = settings(&args.etcd, known_etcd, rng.u64(..));
+    let mut settings = settings(&args.etcd, known_etcd, rng.u64(..));
+    if let Some(embedded) = &embedded {
+        (settings.endpoints, settings.api) = (vec![embedded.etcd_endpoint()], Api::V2);
+    }
     let (store, (config, modules)) = tokio::select! {
         () = &mut shutdown => return Ok(()),
         ready = health.answering(reach(&settings, from_file, &path, &mut loader, &health)) => ready?,
     };
-    let endpoint = args.fleet_endpoint(config.fleet_endpoint.as_ref());
+    let endpoint = match &embedded {
+        Some(embedded) => embedded.fleet_endpoint(),
+        None => args.fleet_endpoint(config.fleet_endpoint.as_ref()),
+    };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), fleet = %endpoint, etcd = settings.endpoints.join(","), "started");
     let holder = holder(&mut rng);
     let modules = LiveModules::new(&config, loader.into_host(), &modules);
     let parts = Parts { store, fleet: HttpFleet::new(&endpoint)?, clock: SystemClock, modules, health, rng };
     let ttl = Duration::from_secs(args.lease_ttl);
-    Box::pin(lead::serve::<Real, _>(parts, &holder, ttl, |_| Ok(config.clone()), shutdown)).await
+    let ended = Box::pin(lead::serve::<Real, _>(parts, &holder, ttl, |_| Ok(config.clone()), shutdown)).await;
+    if let Some(embedded) = embedded {
+        embedded.stop().await;
+    }
+    ended
+}
+
+/// Serves etcd and fleet in this process.
+async fn start_embedded(args: &EmbeddedArgs) -> Result<Embedded, Error> {
+    let data_dir = args.data_dir().ok_or(Error::NoDataDir)?;
+    for (what, address) in [("etcd", args.listen_etcd), ("fleet", args.listen_fleet)] {
+        if !address.ip().is_loopback() {
+            tracing::warn!(%address, "{what} is served beyond this machine: whoever reaches it can run programs here");
+        }
+    }
+    let options = embedded::Options {
+        data_dir: data_dir.clone(),
+        etcd: args.listen_etcd,
+        fleet: args.listen_fleet,
+        fleet_socket: None,
+    };
+    let embedded = Embedded::start(options).await?;
+    tracing::info!(etcd = embedded.etcd_endpoint(), fleet = %embedded.fleet_endpoint(), data = %data_dir.display(), "etcd and fleet are served here");
+    Ok(embedded)
 }
 
 /// The configuration in the file; `None` when there is no file.
@@ -141,7 +179,8 @@ fn warn(report: &Report) {
     }
 }
 
-fn settings(args: &EtcdArgs, from_file: Option<&str>, seed: u64) -> Settings {
+/// How etcd is reached, by the flags or else by the configuration file.
+pub(crate) fn settings(args: &EtcdArgs, from_file: Option<&str>, seed: u64) -> Settings {
     Settings {
         endpoints: args.endpoints(from_file),
         api: match args.api {

@@ -20,7 +20,8 @@
 //! - [`config`] reads and checks the YAML; beyond it a configuration is valid.
 //! - `cases` puts policies to cases in YAML files; [`policy_cli`] is the command `dynamite policy` around it.
 //! - [`health`] is what the loop says of itself; [`admin`] tells others, from a thread that the loop cannot hold up.
-//! - [`embedded`] serves fleet's API without a fleet, for tests and benchmarks.
+//! - [`generate`] is the command `dynamite generate`: it writes metrics as a file describes them, in the words of `cases`.
+//! - [`embedded`] serves the APIs of etcd and fleet in this process, without a cluster.
 //!
 //! # Invariants
 //!
@@ -43,6 +44,7 @@ pub mod engine;
 #[cfg(test)]
 mod fakes;
 pub mod fleet;
+pub mod generate;
 pub mod health;
 pub mod lead;
 pub mod metrics;

@@ -5,10 +5,12 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use dynamite::cli::{
-    ADMIN_ADDRESS_DEFAULT, Admin, CheckArgs, Cli, Command, EXIT_FAILURE, EXIT_OK, HealthArgs, RunArgs,
+    ADMIN_ADDRESS_DEFAULT, Admin, CheckArgs, Cli, Command, EXIT_FAILURE, EXIT_OK, GenerateArgs, HealthArgs,
+    LogFormat, RunArgs,
 };
+use dynamite::embedded::units;
 use dynamite::engine::Chain;
-use dynamite::{admin, config, daemon, policy_cli, telemetry};
+use dynamite::{admin, config, daemon, generate, policy_cli, telemetry};
 
 fn main() -> anyhow::Result<ExitCode> {
     let code = match Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit()).command {
@@ -19,6 +21,11 @@ fn main() -> anyhow::Result<ExitCode> {
             writeln!(io::stdout(), "{:#}", config::schema())?;
             EXIT_OK
         }
+        Command::Supervise(args) => {
+            units::supervisor::supervise(&args.folder)?;
+            EXIT_OK
+        }
+        Command::Generate(args) => generate(&args)?,
         Command::Policy(command) => policy_cli::run(&command, &mut io::stdout().lock())?,
     };
     Ok(code.into())
@@ -62,4 +69,11 @@ fn check(args: &CheckArgs) -> anyhow::Result<u8> {
     write!(io::stderr(), "{}", loaded.report)?;
     writeln!(io::stdout(), "{}: {}", path.display(), loaded.summary())?;
     Ok(if loaded.report.errors() == 0 { EXIT_OK } else { EXIT_FAILURE })
+}
+
+fn generate(args: &GenerateArgs) -> anyhow::Result<u8> {
+    // What etcd's clients say of servers that are gone.
+    telemetry::init(LogFormat::Human, None);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(generate::run(args, &mut io::stdout().lock()))
 }

@@ -160,3 +160,33 @@ fn a_new_policy_is_written_once_and_its_cases_are_described() {
     let (_, help, _) = dynamite(&["policy", "test", "--help"], &[]);
     assert!(help.contains("CASE FILES") && help.contains("closed_loop: true"), "{help}");
 }
+
+#[test]
+fn what_would_be_generated_is_printed_without_an_etcd() {
+    let args = ["generate", "examples/generate/load.yaml", "--dry-run", "--start", "2026-01-01T12:00:00Z"];
+    let (code, out, err) = dynamite(&args, &[]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[0], "/services/webserver/4f2a/service_instance_name apache@8080.service");
+    assert!(lines[2].starts_with("/metrics/webserver/4f2a/cpu_user/2026-01-01T12:00:00Z "), "{}", lines[2]);
+    assert!(
+        lines[4].contains("/response_time/2026-01-01T12:00:00Z {\"time_backend_response\""),
+        "{}",
+        lines[4]
+    );
+    assert_eq!(lines.len(), 2 + 2 * 130 + 26);
+    let (code, out, err) = dynamite(&["generate", "examples/apache/dynamite.yaml"], &[]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(
+        err.starts_with("error: unknown key `Dynamite` in the description\n --> examples/apache"),
+        "{err}"
+    );
+}
+
+#[test]
+fn the_policy_of_the_demo_passes_its_cases() {
+    let (module, cases) = ("examples/demo/keep_share.wasm", "examples/demo/cases.yaml");
+    let (code, out, err) = dynamite(&["policy", "test", module, cases], &[]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("test result: ok. 8 passed; 0 failed"), "{out}");
+}

@@ -4,6 +4,7 @@
 
 mod accidents;
 mod examples;
+mod generate;
 mod health;
 mod modules;
 mod policies;

@@ -12,7 +12,7 @@ pub(super) const COUNT_MAX: usize = 10_000;
 
 /// How a value goes over time.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     /// These values; the last one stays.
     Values(Vec<f64>),
     /// From the first to the second, in a straight line.
@@ -38,7 +38,7 @@ impl Shape {
     }
 
     /// The value number `index` of `count`, from 0, at this time.
-    pub(super) fn at(&self, index: usize, count: usize, time: Timestamp) -> f64 {
+    pub(crate) fn at(&self, index: usize, count: usize, time: Timestamp) -> f64 {
         match self {
             Self::Values(values) => values.get(index).or(values.last()).copied().unwrap_or(0.0),
             Self::Ramp(from, to) => {

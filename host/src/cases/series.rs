@@ -217,7 +217,7 @@ impl Reader<'_> {
     }
 
     /// How values go: one of `values`, `value`, `ramp`, and `wave`.
-    pub(super) fn shape(&mut self, fields: &Fields<'_>, node: &Node, what: &str) -> Option<Shape> {
+    pub(crate) fn shape(&mut self, fields: &Fields<'_>, node: &Node, what: &str) -> Option<Shape> {
         let keys = ["values", "value", "ramp", "wave"];
         let mut given = keys.into_iter().filter_map(|key| Some((key, fields.get(key)?)));
         let Some((key, first)) = given.next() else {

@@ -168,7 +168,8 @@ fn every_flag_has_its_environment_variable() {
         let variable = format!("DYNAMITE_{}", long.to_uppercase().replace('-', "_"));
         assert_eq!(arg.get_env().and_then(|name| name.to_str()), Some(variable.as_str()), "--{long}");
         let old = long.replace('-', "_");
-        assert!(old == long || arg.get_all_aliases().unwrap_or_default().contains(&old.as_str()), "--{old}");
+        let aliases = arg.get_all_aliases().unwrap_or_default();
+        assert!(old == long || aliases.contains(&old.as_str()), "--{old}");
         let is_secret = ["etcd-user", "etcd-password"].contains(&long);
         assert_eq!(arg.is_hide_env_values_set(), is_secret, "--{long}");
     }

@@ -1,7 +1,8 @@
 //! A fleet of its own: API v1 over TCP and a unix socket, with a model of scheduling and systemd behind it.
 //!
-//! It answers as fleet 1.0 does, down to its oddities, keeps everything in memory, and costs nothing while nobody
-//! asks. It runs no processes: what a unit does is told by a [`Behaviour`].
+//! It answers as fleet 1.0 does, down to its oddities, and costs nothing while nobody asks. What runs the units is
+//! exchangeable: by default nothing does, and a [`Behaviour`] tells what would become of them; a [`Backing`] brings a
+//! [`Systemd`] that runs them, and a [`Registry`] that outlives the server.
 
 pub mod api;
 pub mod behaviour;
@@ -9,6 +10,8 @@ pub mod lexer;
 pub mod model;
 mod record;
 mod serve;
+mod simulated;
+mod systemd;
 
 use std::fmt;
 use std::io;
@@ -21,13 +24,17 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 pub use behaviour::{Behaviour, Life, Timings, Unload};
-pub use model::{Failure, Machine, Row, Runner, UnitView};
+pub use model::{Failure, Machine, Row, UnitView};
 pub use record::{CarriedOut, Fault, Request};
+pub use simulated::Runner;
+pub use systemd::{Forgetful, Found, Kept, Place, Registry, Systemd, SystemdState};
 
+use super::http::{self, Crowd};
 use crate::config::FleetEndpoint;
 use crate::fleet::{DesiredState, UnitOption};
 use model::{Cluster, PutBody};
 use serve::Shared;
+use simulated::Simulated;
 
 /// fleet's own `token_limit`.
 const PAGE_ITEMS: u16 = 100;
@@ -46,11 +53,11 @@ pub struct Options {
     pub timings: Timings,
     /// The machines of the cluster.
     pub machines: Vec<Machine>,
-    /// How units behave.
+    /// How units behave, where nothing runs them.
     pub runner: Runner,
     /// Items a page, at least 1.
     pub page_items: u16,
-    /// How many connections are served at a time, at least 1; more wait to be accepted.
+    /// How many connections are served at a time, at least 1; for one more, the quietest is closed.
     pub connections_max: usize,
 }
 
@@ -74,9 +81,22 @@ impl Default for Options {
     }
 }
 
+/// What stands behind a server.
+pub struct Backing {
+    /// What runs the units.
+    pub systemd: Box<dyn Systemd>,
+    /// Where units are kept.
+    pub registry: Box<dyn Registry>,
+    /// What the registry has kept from a former server.
+    pub kept: Vec<Kept>,
+    /// What is loaded already.
+    pub found: Vec<Found>,
+}
+
 /// A running server. It ends when it is dropped.
 pub struct FleetServer {
     shared: Arc<Shared>,
+    crowd: Arc<Crowd>,
     address: Option<SocketAddr>,
     path: Option<PathBuf>,
     socket: Option<SocketFile>,
@@ -84,13 +104,22 @@ pub struct FleetServer {
 }
 
 impl FleetServer {
-    /// Binds and serves. The error is that of binding an address or a path.
+    /// Binds and serves, in memory and without running anything. The error is that of binding an address or a path.
     pub async fn start(options: Options) -> io::Result<Self> {
-        let cluster = Cluster::new(options.timings, options.machines, options.runner);
-        let shared =
-            Arc::new(Shared::new(cluster, options.page_items.max(1), options.connections_max.max(1)));
+        let systemd = Box::new(Simulated::new(Arc::clone(&options.runner)));
+        let registry = Box::new(Forgetful);
+        Self::start_on(options, Backing { systemd, registry, kept: Vec::new(), found: Vec::new() }).await
+    }
+
+    /// Binds and serves what stands behind it. The error is that of binding an address or a path.
+    pub async fn start_on(options: Options, backing: Backing) -> io::Result<Self> {
+        let mut cluster = Cluster::new(options.timings, options.machines, backing.systemd, backing.registry);
+        cluster.restore(backing.kept, backing.found);
+        cluster.advance(std::time::Duration::ZERO);
+        let shared = Arc::new(Shared::new(cluster, options.page_items.max(1)));
+        let crowd = Crowd::new(options.connections_max);
         let (address, path) = (options.tcp, options.unix);
-        let mut server = Self { shared, address, path, socket: None, tasks: JoinSet::new() };
+        let mut server = Self { shared, crowd, address, path, socket: None, tasks: JoinSet::new() };
         server.open().await?;
         Ok(server)
     }
@@ -101,12 +130,12 @@ impl FleetServer {
         if let Some(address) = self.address {
             let listener = TcpListener::bind(address).await?;
             self.address = Some(listener.local_addr()?);
-            self.tasks.spawn(serve::accept(Arc::clone(&self.shared), listener));
+            self.tasks.spawn(http::accept(Arc::clone(&self.shared), Arc::clone(&self.crowd), listener));
         }
         if let Some(path) = self.path.clone() {
             let listener = bind_unix(&path)?;
             self.socket = Some(SocketFile(path));
-            self.tasks.spawn(serve::accept(Arc::clone(&self.shared), listener));
+            self.tasks.spawn(http::accept(Arc::clone(&self.shared), Arc::clone(&self.crowd), listener));
         }
         Ok(())
     }

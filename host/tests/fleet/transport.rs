@@ -56,7 +56,7 @@ async fn paths_have_an_alias_and_escapes() {
     assert_eq!(fixture.json("units/a@1.service").await["name"], "a@1.service");
     assert_eq!(fixture.json("../../v1-alpha/units/a@1.service").await["name"], "a@1.service");
     let moved = raw_get(&fixture, "/fleet/v1//units?a=b").await;
-    assert!(moved.starts_with("HTTP/1.1 301 ") && moved.contains("location: /fleet/v1/units?a=b"), "{moved}");
+    assert!(moved.starts_with("HTTP/1.1 301 ") && moved.contains("Location: /fleet/v1/units?a=b"), "{moved}");
     assert!(raw_get(&fixture, "/fleet/./v1/units").await.contains("<a href="));
 }
 
@@ -103,16 +103,14 @@ async fn huge_bodies_are_refused_and_large_ones_are_not() {
 }
 
 #[tokio::test]
-async fn more_connections_than_are_served_wait_for_their_turn() {
+async fn the_quietest_connections_make_room_for_others() {
     let fixture = Fixture::with(Options { connections_max: 8, ..Options::default() }).await;
     let address = fixture.server.address().unwrap();
     let idle = futures_util::future::join_all((0..20).map(|_| TcpStream::connect(address))).await;
-    let waiting = timeout(Duration::from_millis(100), raw_get(&fixture, "/fleet/v1/units"));
-    assert!(waiting.await.is_err(), "nobody has made room");
-    drop(idle);
     let asks = (0..300).map(|_| raw_get(&fixture, "/fleet/v1/units"));
     let answers = futures_util::future::join_all(asks).await;
     assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 200 ")));
+    drop(idle);
 }
 
 #[tokio::test]

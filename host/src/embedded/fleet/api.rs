@@ -10,9 +10,9 @@ mod units;
 
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
 use serde_json::json;
 
+use super::super::go::{cleaned_path, unescaped_path};
 use super::model::{Cluster, Failure};
 
 /// The base path of the API and its older name.
@@ -105,11 +105,10 @@ pub fn answer(
     page_items: u16,
     call: &Call<'_>,
 ) -> Result<Answer, Panicked> {
-    let path = match percent_decode_str(call.path).decode_utf8() {
-        Ok(path) if has_whole_escapes(call.path) => path,
-        _ => return Ok(Answer::plain(400, "400 Bad Request")),
+    let Some(path) = unescaped_path(call.path).and_then(|path| String::from_utf8(path).ok()) else {
+        return Ok(Answer::plain(400, "400 Bad Request"));
     };
-    let clean = cleaned(&path);
+    let clean = String::from_utf8_lossy(&cleaned_path(path.as_bytes())).into_owned();
     if clean != path {
         let location = if call.query.is_empty() { clean } else { format!("{clean}?{}", call.query) };
         let body = format!("<a href=\"{}\">Moved Permanently</a>.\n\n", location.replace('"', "&#34;"));
@@ -167,28 +166,6 @@ fn failed(failure: Failure) -> Result<Answer, Panicked> {
     }
 }
 
-/// Whether two hexadecimal digits follow each `%`.
-fn has_whole_escapes(path: &str) -> bool {
-    let mut escapes = path.split('%').skip(1).map(str::as_bytes);
-    escapes.all(|rest| matches!(rest, [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
-}
-
-/// The path without empty, `.` and `..` segments; a slash at the end stays.
-fn cleaned(path: &str) -> String {
-    let mut segments: Vec<&str> = Vec::new();
-    for segment in path.split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => {
-                segments.pop();
-            }
-            other => segments.push(other),
-        }
-    }
-    let end = if path.ends_with('/') && !segments.is_empty() { "/" } else { "" };
-    format!("/{}{end}", segments.join("/"))
-}
-
 fn discovery() -> Answer {
     let document = json!({
         "kind": "discovery#restDescription",
@@ -206,18 +183,4 @@ fn metrics(context: &mut Context<'_>) -> Answer {
     let units = context.cluster.units(context.now).len();
     let text = format!("# HELP fleet_units Units known.\n# TYPE fleet_units gauge\nfleet_units {units}\n");
     Answer::new(200, Some("text/plain; version=0.0.4"), text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_cleaned_as_go_does() {
-        for (path, clean) in
-            [("//a", "/a"), ("/a/./b/", "/a/b/"), ("/a/../b", "/b"), ("/", "/"), ("/..", "/"), ("/a/", "/a/")]
-        {
-            assert_eq!(cleaned(path), clean);
-        }
-    }
 }

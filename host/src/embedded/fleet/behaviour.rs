@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::systemd::SystemdState;
 use crate::fleet::UnitOption;
 
 /// How long fleet takes for its part. Every duration may be zero.
@@ -114,17 +115,6 @@ pub enum Phase {
     Started(Duration),
     /// It was stopped while it was up.
     Stopping(Duration),
-}
-
-/// systemd's three words for a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SystemdState {
-    /// Whether the file was understood.
-    pub load: &'static str,
-    /// The coarse state.
-    pub active: &'static str,
-    /// The fine state.
-    pub sub: &'static str,
 }
 
 const DEAD: (&str, &str) = ("inactive", "dead");

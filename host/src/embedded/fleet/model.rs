@@ -13,14 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::behaviour::{Behaviour, Timings};
-use crate::fleet::unit_file::matches_glob;
+use super::systemd::{Found, Kept, Registry, Systemd};
+use crate::fleet::unit_file;
 use crate::fleet::{DesiredState, UnitOption};
 
 use agent::Placement;
 pub use write::{Failure, Put, PutBody};
-
-/// Says how a unit behaves, from its name and options.
-pub type Runner = Arc<dyn Fn(&str, &[UnitOption]) -> Behaviour + Send + Sync>;
 
 /// A machine of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,9 +92,8 @@ struct Host {
 /// The cluster.
 pub struct Cluster {
     timings: Timings,
-    runner: Runner,
-    /// Names that behave otherwise; the last match counts.
-    rules: Vec<(String, Behaviour)>,
+    systemd: Box<dyn Systemd>,
+    registry: Box<dyn Registry>,
     units: BTreeMap<String, Stored>,
     hosts: Vec<Host>,
     placements: BTreeMap<(String, usize), Placement>,
@@ -113,12 +110,17 @@ pub struct Cluster {
 impl Cluster {
     /// An empty cluster of these machines.
     #[must_use]
-    pub fn new(timings: Timings, machines: Vec<Machine>, runner: Runner) -> Self {
+    pub fn new(
+        timings: Timings,
+        machines: Vec<Machine>,
+        systemd: Box<dyn Systemd>,
+        registry: Box<dyn Registry>,
+    ) -> Self {
         let hosts = machines.into_iter().map(|machine| Host { machine, load: 0, wedged_at: None }).collect();
         Self {
             timings,
-            runner,
-            rules: Vec::new(),
+            systemd,
+            registry,
             units: BTreeMap::new(),
             hosts,
             placements: BTreeMap::new(),
@@ -130,15 +132,28 @@ impl Cluster {
         }
     }
 
-    /// From the next start on, units whose name matches the pattern behave like this.
-    pub fn behave(&mut self, pattern: &str, behaviour: Behaviour) {
-        self.rules.retain(|(known, _)| known != pattern);
-        self.rules.push((pattern.to_owned(), behaviour));
+    /// Goes on where a former server was ended: with the units it kept, and what systemd has loaded of them.
+    pub fn restore(&mut self, kept: Vec<Kept>, found: Vec<Found>) {
+        for unit in kept {
+            let scheduled = unit.machine.as_deref().and_then(|id| self.host(id));
+            let stored = Stored::new(Arc::from(unit.options), unit.target);
+            self.note_constraints(&unit.name, &stored.options);
+            self.units.insert(unit.name.clone(), stored);
+            self.schedule(&unit.name, scheduled);
+            self.changed(Duration::ZERO, &unit.name);
+        }
+        for unit in found {
+            self.take_over(unit);
+        }
     }
 
-    fn behaviour(&self, name: &str, options: &[UnitOption]) -> Behaviour {
-        let rule = self.rules.iter().rev().find(|(pattern, _)| matches_glob(pattern, name));
-        rule.map_or_else(|| (self.runner)(name, options), |(_, behaviour)| *behaviour)
+    fn host(&self, id: &str) -> Option<usize> {
+        self.hosts.iter().position(|host| host.machine.id == id)
+    }
+
+    /// From the next start on, units whose name matches the pattern behave like this, where nothing is real.
+    pub fn behave(&mut self, pattern: &str, behaviour: Behaviour) {
+        self.systemd.behave(pattern, behaviour);
     }
 
     /// One unit; `None` when fleet does not know it, an error when its target state is poisoned.
@@ -161,8 +176,9 @@ impl Cluster {
     /// What systemd says, by unit and machine.
     pub fn rows(&mut self, now: Duration) -> Vec<Row> {
         self.advance(now);
-        let visible = |((name, host), placement): (&(String, usize), &Placement)| {
-            let state = self.row_state(now, *host, placement)?;
+        let visible = |(key, placement): (&(String, usize), &Placement)| {
+            let state = self.row_state(now, key, placement)?;
+            let (name, host) = key;
             Some(Row {
                 active: state.active,
                 hash: placement.hash.clone(),
@@ -208,8 +224,9 @@ impl Cluster {
 
     fn current(&self, now: Duration, name: &str, stored: &Stored) -> DesiredState {
         let place = stored.scheduled.and_then(|host| {
-            let placement = self.placements.get(&(name.to_owned(), host))?;
-            self.row_state(now, host, placement).map(|_| placement)
+            let key = (name.to_owned(), host);
+            let placement = self.placements.get(&key)?;
+            self.row_state(now, &key, placement).map(|_| placement)
         });
         match place {
             None => DesiredState::Inactive,
@@ -250,6 +267,12 @@ impl Cluster {
 }
 
 impl Stored {
+    fn new(options: Arc<[UnitOption]>, target: String) -> Self {
+        let scope = if unit_file::is_global(&options) { Scope::Global } else { Scope::OneMachine };
+        let hash = unit_file::hash(&options);
+        Self { options, hash, target, scope, scheduled: None, reload_at: Duration::ZERO }
+    }
+
     fn is_poisoned(&self) -> bool {
         DesiredState::from_word(&self.target).is_none()
     }

@@ -1,47 +1,23 @@
-//! fleet's agents: what is loaded on each machine, and what systemd says of it.
+//! fleet's agents: what is loaded on each machine, and what of it is published.
 
 use std::time::Duration;
 
-use super::super::behaviour::{Behaviour, Phase, SystemdState, Unload};
+use super::super::behaviour::Unload;
+use super::super::systemd::{Found, Place, SystemdState};
 use super::{Cluster, Scope, Stored};
 use crate::fleet::DesiredState;
 use crate::fleet::unit_file::is_template;
-
-/// How many past phases are kept. States are sampled, so one shows what was true up to a sample period ago.
-const HISTORY_MAX: usize = 4;
 
 /// A unit that is loaded on a machine.
 pub(super) struct Placement {
     pub(super) hash: String,
     loaded_at: Duration,
     heartbeat: DesiredState,
-    behaviour: Behaviour,
-    /// What was done to it and when, oldest first, never empty.
-    history: Vec<(Duration, Phase)>,
 }
 
 impl Placement {
     pub(super) fn is_launched(&self) -> bool {
         self.heartbeat == DesiredState::Launched
-    }
-
-    fn enter(&mut self, at: Duration, phase: Phase) {
-        if self.history.len() == HISTORY_MAX {
-            self.history.remove(0);
-        }
-        self.history.push((at, phase));
-    }
-
-    fn state(&self, at: Duration) -> SystemdState {
-        let past = self.history.iter().rev().find(|(since, _)| *since <= at);
-        let phase = past.or(self.history.first()).map_or(Phase::Dead, |(_, phase)| *phase);
-        self.behaviour.state(phase, at)
-    }
-
-    fn stop(&mut self, at: Duration) {
-        if matches!(self.state(at).active, "active" | "activating") {
-            self.enter(at, Phase::Stopping(at));
-        }
     }
 }
 
@@ -83,7 +59,7 @@ impl Cluster {
                 if self.timings.unload == Unload::OnePerPass && *unloaded > 0 {
                     left.unloads.push(name.to_owned());
                 } else {
-                    self.placements.remove(&key);
+                    self.unload(at, &key);
                     *unloaded += 1;
                 }
             }
@@ -91,7 +67,7 @@ impl Cluster {
         };
         let mut reload_at = reload_at;
         if self.placements.get(&key).is_some_and(|placement| placement.hash != hash) {
-            self.placements.remove(&key);
+            self.unload(at, &key);
             reload_at = at + self.timings.replace_gap;
             if let Some(stored) = self.units.get_mut(name) {
                 stored.reload_at = reload_at;
@@ -106,34 +82,45 @@ impl Cluster {
                 self.hosts[host].wedged_at = Some(at);
                 return;
             }
-            self.load(at, name, &key, hash);
+            self.load(at, &key, hash);
         }
-        self.drive(at, name, &key, target);
+        self.drive(at, &key, target);
     }
 
-    fn load(&mut self, at: Duration, name: &str, key: &(String, usize), hash: String) {
-        let Some(stored) = self.units.get(name) else { return };
-        let behaviour = self.behaviour(name, &stored.options);
-        let history = vec![(at, Phase::Dead)];
-        let heartbeat = DesiredState::Loaded;
-        let placement = Placement { hash, loaded_at: at, heartbeat, behaviour, history };
+    fn load(&mut self, at: Duration, key: &(String, usize), hash: String) {
+        let Some(stored) = self.units.get(&key.0) else { return };
+        self.systemd.load(at, place(key), &hash, &stored.options);
+        let placement = Placement { hash, loaded_at: at, heartbeat: DesiredState::Loaded };
         self.placements.insert(key.clone(), placement);
     }
 
+    fn unload(&mut self, at: Duration, key: &(String, usize)) {
+        self.placements.remove(key);
+        self.systemd.unload(at, place(key));
+    }
+
     /// Starts or stops a loaded unit when its target changed; fleet starts a unit once.
-    fn drive(&mut self, at: Duration, name: &str, key: &(String, usize), target: DesiredState) {
-        let Some(stored) = self.units.get(name) else { return };
-        let behaviour = self.behaviour(name, &stored.options);
-        let Some(placement) = self.placements.get_mut(key) else { return };
+    fn drive(&mut self, at: Duration, key: &(String, usize), target: DesiredState) {
+        let (Some(stored), Some(placement)) = (self.units.get(&key.0), self.placements.get_mut(key)) else {
+            return;
+        };
         match (target, placement.heartbeat) {
             (DesiredState::Launched, DesiredState::Loaded) => {
-                placement.behaviour = behaviour;
-                placement.enter(at, Phase::Started(at));
+                self.systemd.start(at, place(key), &placement.hash, &stored.options);
             }
-            (DesiredState::Loaded, DesiredState::Launched) => placement.stop(at),
+            (DesiredState::Loaded, DesiredState::Launched) => self.systemd.stop(at, place(key)),
             _ => {}
         }
         placement.heartbeat = target;
+    }
+
+    /// Takes over a unit that was loaded before the server started.
+    pub(super) fn take_over(&mut self, found: Found) {
+        let heartbeat = if found.launched { DesiredState::Launched } else { DesiredState::Loaded };
+        let placement = Placement { hash: found.hash, loaded_at: Duration::ZERO, heartbeat };
+        self.wake_agent(Duration::ZERO, &found.name);
+        // Only a cluster of one machine finds what a former server left.
+        self.placements.insert((found.name, 0), placement);
     }
 
     /// The hash, the target and the earliest time of loading of a unit that belongs on a machine.
@@ -150,31 +137,28 @@ impl Cluster {
         belongs.then(|| (stored.hash.clone(), target, stored.reload_at))
     }
 
-    /// Makes a unit fail that is up; false when none is.
+    /// Makes a unit fail that is up, where nothing is real; false when none is.
     pub fn crash(&mut self, now: Duration, name: &str) -> bool {
         self.advance(now);
-        let mut hit = false;
-        for ((_, _), placement) in self.placements.iter_mut().filter(|((known, _), _)| known == name) {
-            if matches!(placement.state(now).active, "active" | "activating" | "deactivating") {
-                placement.enter(now, Phase::Failed);
-                hit = true;
-            }
-        }
-        hit
+        self.systemd.crash(now, name)
     }
 
     /// What is published of a unit, as of the last sample; `None` before the first one and for a machine gone silent.
     pub(super) fn row_state(
         &self,
         now: Duration,
-        host: usize,
+        key: &(String, usize),
         placement: &Placement,
     ) -> Option<SystemdState> {
         let period = self.timings.sample_period.as_nanos();
         let late = now.as_nanos().checked_rem(period).unwrap_or(0);
         let sampled = now.saturating_sub(Duration::from_nanos(u64::try_from(late).unwrap_or(0)));
         let silent =
-            self.hosts[host].wedged_at.is_some_and(|wedged_at| now >= wedged_at + self.timings.row_ttl);
-        (!silent && placement.loaded_at <= sampled).then(|| placement.state(sampled))
+            self.hosts[key.1].wedged_at.is_some_and(|wedged_at| now >= wedged_at + self.timings.row_ttl);
+        (!silent && placement.loaded_at <= sampled).then(|| self.systemd.state(sampled, place(key)))
     }
+}
+
+fn place(key: &(String, usize)) -> Place<'_> {
+    Place { unit: &key.0, machine: key.1 }
 }

@@ -54,6 +54,7 @@ impl Cluster {
             return Change::None;
         }
         self.schedule(name, next);
+        self.keep_place(name);
         self.wake_agent(at, name);
         Change::Moved
     }
@@ -67,6 +68,13 @@ impl Cluster {
         if let Some(host) = next {
             self.hosts[host].load += 1;
         }
+    }
+
+    /// Keeps where a unit is now. If that fails, a later server schedules it anew, and the log has said so.
+    fn keep_place(&mut self, name: &str) {
+        let Some(stored) = self.units.remove(name) else { return };
+        let _ = self.keep(name, &stored, stored.scheduled);
+        self.units.insert(name.to_owned(), stored);
     }
 
     fn choose(&self, name: &str, stored: &Stored) -> Option<usize> {

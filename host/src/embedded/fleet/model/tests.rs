@@ -7,6 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::embedded::fleet::behaviour::Unload;
+use crate::embedded::fleet::simulated::Simulated;
+use crate::embedded::fleet::systemd::Forgetful;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -55,7 +57,8 @@ fn body(version: u8, desired: &str, requirement: u8) -> PutBody {
 
 fn cluster(timings: Timings) -> Cluster {
     let machine = |id: &str| Machine { id: id.into(), metadata: BTreeMap::new(), primary_ip: String::new() };
-    Cluster::new(timings, vec![machine("a"), machine("b")], Arc::new(Behaviour::expected))
+    let systemd = Simulated::new(Arc::new(Behaviour::expected));
+    Cluster::new(timings, vec![machine("a"), machine("b")], Box::new(systemd), Box::new(Forgetful))
 }
 
 fn run(cluster: &mut Cluster, steps: Vec<Step>) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::lexer;
+use super::super::systemd::Kept;
 use super::{Cluster, Scope, Stored};
 use crate::fleet::unit_file::{self, NameError, OptionError};
 use crate::fleet::{DesiredState, UnitOption};
@@ -67,7 +68,7 @@ impl Cluster {
         if unit_file::is_template(name) && body.desired != DesiredState::Inactive.as_str() {
             return Err(Failure::BadRequest(format!("cannot activate template {name:?}")));
         }
-        self.retarget(now, name, body.desired);
+        self.retarget(now, name, body.desired)?;
         Ok(Put::Updated)
     }
 
@@ -83,22 +84,14 @@ impl Cluster {
             return Err(Failure::Internal);
         }
         let options = lexer::parse(&unit_file::serialize(options)).map_err(|_| Failure::Internal)?;
-        let global = unit_file::is_global(&options);
-        let depends = |option: &UnitOption| option.section == "X-Fleet" && option.name != "Global";
-        if options.iter().any(depends) {
-            self.constrained.insert(name.to_owned());
-        } else {
-            self.constrained.remove(name);
+        let mut stored = Stored::new(Arc::from(options), target.to_owned());
+        let scheduled = self.units.get(name).and_then(|old| old.scheduled);
+        self.keep(name, &stored, scheduled)?;
+        self.note_constraints(name, &stored.options);
+        if let Some(old) = self.units.get(name) {
+            (stored.scheduled, stored.reload_at) = (old.scheduled, old.reload_at);
         }
-        let old = self.units.get(name);
-        let stored = Stored {
-            hash: unit_file::hash(&options),
-            options: Arc::from(options),
-            target: target.to_owned(),
-            scope: if global { Scope::Global } else { Scope::OneMachine },
-            scheduled: old.and_then(|old| old.scheduled),
-            reload_at: old.map_or(Duration::ZERO, |old| old.reload_at),
-        };
+        let global = stored.scope == Scope::Global;
         self.units.insert(name.to_owned(), stored);
         if global {
             self.schedule(name, None);
@@ -107,17 +100,47 @@ impl Cluster {
         Ok(Put::Created)
     }
 
-    fn retarget(&mut self, now: Duration, name: &str, target: String) {
-        let Some(stored) = self.units.get_mut(name) else { return };
-        if stored.target == target {
-            return;
+    fn retarget(&mut self, now: Duration, name: &str, target: String) -> Result<(), Failure> {
+        let Some(stored) = self.units.get(name).filter(|stored| stored.target != target) else {
+            return Ok(());
+        };
+        let next = Stored::new(Arc::clone(&stored.options), target);
+        self.keep(name, &next, stored.scheduled)?;
+        if let Some(stored) = self.units.get_mut(name) {
+            stored.target = next.target;
         }
-        stored.target = target;
         self.changed(now, name);
+        Ok(())
+    }
+
+    /// Writes a unit to the registry; fleet answers like this when etcd fails it.
+    pub(super) fn keep(
+        &mut self,
+        name: &str,
+        stored: &Stored,
+        scheduled: Option<usize>,
+    ) -> Result<(), Failure> {
+        let machine = scheduled.map(|host| self.hosts[host].machine.id.clone());
+        let (options, target) = (stored.options.to_vec(), stored.target.clone());
+        let kept = Kept { name: name.to_owned(), options, target, machine };
+        self.registry.keep(&kept).map_err(|error| {
+            tracing::error!(unit = name, %error, "fleet's registry cannot be written");
+            Failure::Internal
+        })
+    }
+
+    /// Remembers whether a unit's place depends on other units or on machines.
+    pub(super) fn note_constraints(&mut self, name: &str, options: &[UnitOption]) {
+        let depends = |option: &UnitOption| option.section == "X-Fleet" && option.name != "Global";
+        if options.iter().any(depends) {
+            self.constrained.insert(name.to_owned());
+        } else {
+            self.constrained.remove(name);
+        }
     }
 
     /// Has the engine look at a unit, and the agents that already have it.
-    fn changed(&mut self, now: Duration, name: &str) {
+    pub(super) fn changed(&mut self, now: Duration, name: &str) {
         let of_name = (name.to_owned(), 0)..=(name.to_owned(), usize::MAX);
         let loaded = self.placements.range(of_name).next().is_some();
         if loaded || self.units.get(name).is_some_and(|stored| stored.scheduled.is_some()) {
@@ -131,6 +154,10 @@ impl Cluster {
         if self.unit(now, name)?.is_none() {
             return Err(Failure::NotFound("unit does not exist".into()));
         }
+        self.registry.forget(name).map_err(|error| {
+            tracing::error!(unit = name, %error, "fleet's registry cannot be written");
+            Failure::Internal
+        })?;
         self.schedule(name, None);
         self.units.remove(name);
         self.wake_engine(now, name);

@@ -1,0 +1,158 @@
+//! HTTP/1 as the embedded servers share it: listeners, connections, and bounds on what clients can make them hold.
+
+mod crowd;
+mod stall;
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::header::HOST;
+use hyper::http::request::Parts;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, Version};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+pub(super) use crowd::Crowd;
+use stall::Unstalled;
+
+/// How long a body may take. Local clients send it at once; this only frees the connection of a dead one.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long headers may take, and how long an idle connection is kept.
+const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long to wait when a connection cannot be accepted, which means that files or memory ran out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The body of an answer.
+pub(super) type Payload = UnsyncBoxBody<Bytes, Infallible>;
+
+/// A body whose length is announced.
+pub(super) fn whole(bytes: impl Into<Bytes>) -> Payload {
+    Full::new(bytes.into()).boxed_unsync()
+}
+
+/// A body in chunks.
+pub(super) fn chunks(bytes: impl stream::Stream<Item = Bytes> + Send + 'static) -> Payload {
+    use futures_util::StreamExt as _;
+    StreamBody::new(bytes.map(|bytes| Ok(Frame::data(bytes)))).boxed_unsync()
+}
+
+/// The connection is to be closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is closed on purpose")]
+pub(super) struct HangUp;
+
+/// What answers requests.
+pub(super) trait Handler: Send + Sync + 'static {
+    /// Answers one.
+    fn respond(
+        &self,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Result<Response<Payload>, HangUp>> + Send;
+}
+
+/// Why a body was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BodyError {
+    /// It is longer than is allowed.
+    TooLarge,
+    /// It did not come in time.
+    TooSlow,
+    /// The connection broke, or it is not framed as HTTP demands.
+    Broken,
+}
+
+/// Reads a whole body of at most so many bytes.
+pub(super) async fn read_body(body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> {
+    match timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
+        Ok(Err(_)) => Err(BodyError::Broken),
+        Err(_) => Err(BodyError::TooSlow),
+    }
+}
+
+/// Whether it lacks the header that HTTP/1.1 demands.
+pub(super) fn lacks_host(parts: &Parts) -> bool {
+    parts.version == Version::HTTP_11 && !parts.headers.contains_key(HOST)
+}
+
+/// What connections come from.
+pub(super) trait Listener: Send + 'static {
+    /// A connection.
+    type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+    /// Waits for the next one.
+    fn next(&self) -> impl Future<Output = io::Result<Self::Stream>> + Send;
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> io::Result<TcpStream> {
+        let (stream, _) = self.accept().await?;
+        // An answer is one write; waiting for more only delays it.
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+}
+
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+
+    async fn next(&self) -> io::Result<UnixStream> {
+        Ok(self.accept().await?.0)
+    }
+}
+
+/// Accepts connections until it is dropped, and its connections with it.
+pub(super) async fn accept(handler: Arc<impl Handler>, crowd: Arc<Crowd>, listener: impl Listener) {
+    let mut connections = JoinSet::new();
+    loop {
+        match listener.next().await {
+            Ok(stream) => {
+                let place = crowd.enter().await;
+                connections.spawn(serve(Arc::clone(&handler), stream, place));
+            }
+            Err(_) => sleep(ACCEPT_PAUSE).await,
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+/// Serves one connection to its end. What goes wrong with it is the client's affair.
+async fn serve<S>(handler: Arc<impl Handler>, stream: S, place: crowd::Place)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let place = Arc::new(place);
+    let service = service_fn({
+        let place = Arc::clone(&place);
+        move |request| {
+            let (handler, place) = (Arc::clone(&handler), Arc::clone(&place));
+            async move {
+                let _busy = place.busy();
+                handler.respond(request).await
+            }
+        }
+    });
+    let mut http = http1::Builder::new();
+    // Some read answers with nothing but their eyes and `grep`.
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).title_case_headers(true);
+    tokio::select! {
+        _ = http.serve_connection(TokioIo::new(Unstalled::new(stream)), service) => {}
+        () = place.dismissed() => {}
+    }
+}

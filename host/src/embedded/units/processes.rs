@@ -1,0 +1,70 @@
+//! The processes of a unit, found in `/proc`.
+
+use std::collections::{HashMap, HashSet};
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The variable that every process of a unit has in its environment, with the ID of the start.
+pub(super) const MARK: &str = "INVOCATION_ID";
+
+/// Every process that descends from this one.
+pub(super) fn descendants(of: i32) -> Vec<Pid> {
+    below(&HashSet::from([of]))
+}
+
+/// Every process with the mark of a start, and what descends from them.
+pub(super) fn marked(invocation: &str) -> Vec<Pid> {
+    let entry = format!("{MARK}={invocation}");
+    let is_marked = |pid: &i32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes())
+    };
+    let marked: HashSet<i32> = all().filter(is_marked).collect();
+    let mut found = below(&marked);
+    found.extend(marked.into_iter().filter_map(Pid::from_raw));
+    found
+}
+
+/// Sends a signal to each; those that are gone by now are no error.
+pub(super) fn signal(pids: &[Pid], signal: Signal) {
+    for pid in pids {
+        let _ = kill_process(*pid, signal);
+    }
+}
+
+/// The descendants of some processes, without themselves.
+fn below(roots: &HashSet<i32>) -> Vec<Pid> {
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for pid in all() {
+        if let Some(parent) = parent(pid) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut found = Vec::new();
+    let mut seen = roots.clone();
+    let mut open: Vec<i32> = roots.iter().copied().collect();
+    while let Some(pid) = open.pop() {
+        for child in children.remove(&pid).unwrap_or_default() {
+            if seen.insert(child) {
+                open.push(child);
+                found.extend(Pid::from_raw(child));
+            }
+        }
+    }
+    found
+}
+
+fn all() -> impl Iterator<Item = i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// The parent of a living process; zombies are nobody's children any more.
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let state = fields.next()?;
+    if state == "Z" || state == "X" { None } else { fields.next()?.parse().ok() }
+}
