@@ -12,7 +12,7 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 use crate::config::{ETCD_ENDPOINT_DEFAULT, FleetEndpoint, etcd_url};
 use crate::wasm;
 
-pub use embedded::{EmbeddedArgs, SuperviseArgs};
+pub use embedded::{DataArgs, EmbeddedArgs, StopArgs, SuperviseArgs};
 pub use policy::{
     BenchArgs, BuiltinPolicy, DecideArgs, Format, InspectArgs, NewArgs, PolicyCommand, ReportFormat, Size,
     TestArgs,
@@ -54,6 +54,8 @@ pub enum Command {
     /// Write, inspect, test and measure scaling policies in WebAssembly
     #[command(subcommand)]
     Policy(Box<PolicyCommand>),
+    /// Stop every unit that `run --embedded` left running
+    Stop(StopArgs),
     /// Run a unit for `run --embedded`
     #[command(hide = true)]
     Supervise(SuperviseArgs),

@@ -152,9 +152,10 @@ impl Embedded {
         self.fleet.endpoint()
     }
 
-    /// Stops every unit and forgets it, which takes as long as the units take to end.
-    pub async fn stop_units(&self) {
-        for unit in self.fleet.units() {
+    /// Stops every unit and forgets it, which takes as long as the units take to end, and returns how many there were.
+    pub async fn stop_units(&self) -> usize {
+        let units = self.fleet.units();
+        for unit in &units {
             if let Err(error) = self.fleet.delete_foreign(&unit.name) {
                 tracing::warn!(unit = %unit.name, ?error, "{} cannot be removed", unit.name);
             }
@@ -162,6 +163,7 @@ impl Embedded {
         // Looking has fleet do what is due.
         drop(self.fleet.units());
         self.units.all_forgotten().await;
+        units.len()
     }
 
     /// Ends etcd and fleet. Units run on.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use dynamite::cli::{CheckArgs, Cli, Command, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, RunArgs};
+use dynamite::cli::{CheckArgs, Cli, Command, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, LogFormat, RunArgs};
 use dynamite::embedded::units;
 use dynamite::{config, daemon, policy_cli, telemetry};
 
@@ -13,6 +13,12 @@ fn main() -> anyhow::Result<ExitCode> {
         Command::Check(args) => check(&args)?,
         Command::Schema => {
             writeln!(io::stdout(), "{:#}", config::schema())?;
+            EXIT_OK
+        }
+        Command::Stop(args) => {
+            telemetry::init(LogFormat::Human, None);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            writeln!(io::stdout(), "{} units stopped", runtime.block_on(daemon::stop(&args))?)?;
             EXIT_OK
         }
         Command::Supervise(args) => {

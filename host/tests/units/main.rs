@@ -1,11 +1,7 @@
 //! Units as real processes behind the embedded fleet, on the built program. Nothing here waits for a time, only for
 //! what is to happen.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "the helpers of tests stand outside of test functions"
-)]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests stand outside of test functions")]
 
 mod accidents;
 mod commands;
