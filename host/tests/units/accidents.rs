@@ -148,6 +148,35 @@ async fn death_at_any_moment_leaves_one_of_each_unit() {
 }
 
 #[tokio::test]
+async fn whoever_ends_a_supervisor_ends_its_unit() {
+    let machine = Machine::start().await;
+    let lines = format!("{SLEEPER}\nExecStop=/bin/sh -c 'echo stop > DIR/log'");
+    machine.launch(NAME, &lines).await;
+    machine.until_up(NAME).await;
+    kill("TERM", machine.supervisors()[0]);
+    machine.until(NAME, "loaded inactive dead").await;
+    assert_eq!(machine.read("log"), "stop\n");
+    assert!(machine.processes("").is_empty());
+}
+
+#[tokio::test]
+async fn folders_and_names_may_be_long() {
+    let mut machine = Machine::start().await;
+    machine.crash();
+    machine.data = format!("{}/{}", "folder".repeat(30), "below".repeat(30));
+    machine.boot().await;
+    let name = format!("{}@8080.service", "n".repeat(240));
+    machine.launch(&name, SLEEPER).await;
+    machine.until_up(&name).await;
+    machine.crash();
+    machine.boot().await;
+    machine.until_up(&name).await;
+    machine.until_processes("/main", 1).await;
+    machine.embedded().stop_units().await;
+    until("no process", || machine.processes("").is_empty()).await;
+}
+
+#[tokio::test]
 async fn one_process_uses_the_data_at_a_time() {
     let machine = Machine::start().await;
     let error = machine.open().await.unwrap_err();

@@ -28,20 +28,23 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// A machine with an embedded fleet. Its folder is in the command line of every process, which is how they are found.
 struct Machine {
     folder: TempDir,
+    /// Where the data is in it.
+    data: String,
     embedded: Option<Embedded>,
 }
 
 impl Machine {
     async fn start() -> Self {
         dynamite::tls::install_provider();
-        let mut machine = Self { folder: tempfile::tempdir().unwrap(), embedded: None };
+        let mut machine =
+            Self { folder: tempfile::tempdir().unwrap(), data: "data".to_owned(), embedded: None };
         machine.boot().await;
         machine
     }
 
     async fn open(&self) -> Result<Embedded, Error> {
         let any = "127.0.0.1:0".parse().unwrap();
-        let options = Options { data_dir: self.path("data"), etcd: any, fleet: any, fleet_socket: None };
+        let options = Options { data_dir: self.path(&self.data), etcd: any, fleet: any, fleet_socket: None };
         Embedded::start_with(options, PathBuf::from(env!("CARGO_BIN_EXE_dynamite"))).await
     }
 
