@@ -13,7 +13,7 @@ use crate::config::{ETCD_ENDPOINT_DEFAULT, FleetEndpoint, etcd_url};
 use crate::wasm;
 
 pub use admin::{ADMIN_ADDRESS_DEFAULT, Admin, HealthArgs};
-pub use embedded::{EmbeddedArgs, SuperviseArgs};
+pub use embedded::{DataArgs, EmbeddedArgs, StopArgs, SuperviseArgs};
 pub use generate::GenerateArgs;
 pub use policy::{
     BenchArgs, BuiltinPolicy, DecideArgs, Format, InspectArgs, NewArgs, PolicyCommand, ReportFormat, Size,
@@ -65,6 +65,8 @@ pub enum Command {
     /// Write, inspect, test and measure scaling policies in WebAssembly
     #[command(subcommand)]
     Policy(Box<PolicyCommand>),
+    /// Stop every unit that `run --embedded` left running
+    Stop(StopArgs),
     /// Run a unit for `run --embedded`
     #[command(hide = true)]
     Supervise(SuperviseArgs),

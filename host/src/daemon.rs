@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::admin;
-use crate::cli::{EXIT_CONFIG, EXIT_REFUSED, EXIT_SYSTEM, EmbeddedArgs, EtcdApi, EtcdArgs, RunArgs};
+use crate::cli::{
+    EXIT_CONFIG, EXIT_REFUSED, EXIT_SYSTEM, EmbeddedArgs, EtcdApi, EtcdArgs, RunArgs, StopArgs,
+};
 use crate::clock::SystemClock;
 use crate::config::Modules as Loaded;
 use crate::config::{self, Config, ModuleLoader, Report};
@@ -133,13 +136,28 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
     let ended = Box::pin(lead::serve::<Real, _>(parts, &holder, ttl, |_| Ok(config.clone()), shutdown)).await;
     if let Some(embedded) = embedded {
         embedded.stop().await;
+        tracing::info!("units run on; `dynamite run --embedded` finds them again, `dynamite stop` ends them");
     }
     ended
 }
 
+/// Stops every unit that `run --embedded` left running, and returns how many there were.
+///
+/// # Errors
+/// That the data cannot be used, as it is while a `dynamite` runs.
+pub async fn stop(args: &StopArgs) -> Result<usize, Error> {
+    let data_dir = args.data.folder().ok_or(Error::NoDataDir)?;
+    let free_port = (Ipv4Addr::LOCALHOST, 0).into();
+    let options = embedded::Options { data_dir, etcd: free_port, fleet: free_port, fleet_socket: None };
+    let embedded = Embedded::start(options).await?;
+    let units = embedded.stop_units().await;
+    embedded.stop().await;
+    Ok(units)
+}
+
 /// Serves etcd and fleet in this process.
 async fn start_embedded(args: &EmbeddedArgs) -> Result<Embedded, Error> {
-    let data_dir = args.data_dir().ok_or(Error::NoDataDir)?;
+    let data_dir = args.data.folder().ok_or(Error::NoDataDir)?;
     for (what, address) in [("etcd", args.listen_etcd), ("fleet", args.listen_fleet)] {
         if !address.ip().is_loopback() {
             tracing::warn!(%address, "{what} is served beyond this machine: whoever reaches it can run programs here");

@@ -21,6 +21,12 @@ fn main() -> anyhow::Result<ExitCode> {
             writeln!(io::stdout(), "{:#}", config::schema())?;
             EXIT_OK
         }
+        Command::Stop(args) => {
+            telemetry::init(LogFormat::Human, None);
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            writeln!(io::stdout(), "{} units stopped", runtime.block_on(daemon::stop(&args))?)?;
+            EXIT_OK
+        }
         Command::Supervise(args) => {
             units::supervisor::supervise(&args.folder)?;
             EXIT_OK
