@@ -265,3 +265,23 @@ fn holder(rng: &mut fastrand::Rng) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}-{}-{:08x}", host.trim(), std::process::id(), rng.u32(..))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_supervisor_can_tell_whether_a_restart_may_help() {
+        let request = || "GET /".to_owned();
+        for (error, code) in [
+            (Error::NoConfig { path: "a.yaml".into() }, 78),
+            (store::Error::Setting("no certificate".into()).into(), 78),
+            (crate::fleet::Error::Invalid { request: request(), reason: "no host".into() }.into(), 78),
+            (store::Error::Refused { request: request(), message: "wrong password".into() }.into(), 69),
+            (store::Error::Garbled { request: request(), detail: "no etcd".into() }.into(), 69),
+            (Error::Admin(ErrorKind::AddrInUse.into()), 71),
+        ] {
+            assert_eq!(error.exit_code(), code, "{error}");
+        }
+    }
+}
