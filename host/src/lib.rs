@@ -19,7 +19,9 @@
 //!   the narrow trait through which the engine asks them, and what takes over files that change.
 //! - [`config`] reads and checks the YAML; beyond it a configuration is valid.
 //! - `cases` puts policies to cases in YAML files; [`policy_cli`] is the command `dynamite policy` around it.
-//! - [`embedded`] serves the APIs of etcd and fleet in this process, without a cluster.
+//! - [`embedded`] serves etcd's and fleet's APIs within the process and runs units without systemd: `run --embedded`. The
+//!   engine talks to it over HTTP as to real ones; each of the two servers by itself is for tests and benchmarks.
+//!   [`embedded::units`] has the rules of processes, and says who outlives whom.
 //!
 //! # Invariants
 //!
