@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpid, kill_process};
 
 /// The variable that every process of a unit has in its environment, with the ID of the start.
 pub(super) const MARK: &str = "INVOCATION_ID";
 
-/// Every process that descends from this one.
-pub(super) fn descendants(of: i32) -> Vec<Pid> {
-    below(&HashSet::from([of]))
+/// Every process that descends from the current one.
+pub(super) fn descendants() -> Vec<Pid> {
+    below(&HashSet::from([getpid().as_raw_nonzero().get()]))
 }
 
 /// Every process with the mark of a start, and what descends from them.
