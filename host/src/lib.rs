@@ -49,6 +49,7 @@ pub mod modules;
 pub mod policy_cli;
 pub mod record;
 pub mod scaling;
+pub mod signals;
 pub mod store;
 pub mod telemetry;
 pub mod tls;
