@@ -12,6 +12,7 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 use crate::config::{ETCD_ENDPOINT_DEFAULT, FleetEndpoint, etcd_url};
 use crate::wasm;
 
+pub use demo::{DemoArgs, RegisterArgs};
 pub use embedded::{EmbeddedArgs, SuperviseArgs};
 pub use generate::GenerateArgs;
 pub use policy::{
@@ -52,6 +53,11 @@ pub enum Command {
     Check(CheckArgs),
     /// Print the JSON Schema of the configuration
     Schema,
+    /// See it scale within a minute, without etcd or fleet
+    Demo(DemoArgs),
+    /// Register an instance in etcd for as long as this runs; what a unit of the demo does
+    #[command(hide = true)]
+    Register(Box<RegisterArgs>),
     /// Write metrics and registrations into etcd as a file describes them, to try a configuration
     #[command(after_long_help = crate::generate::FORMAT, after_help = "`--help` describes the file.")]
     Generate(Box<GenerateArgs>),
@@ -285,6 +291,7 @@ pub enum LogLevel {
     Trace,
 }
 
+mod demo;
 mod embedded;
 mod generate;
 mod policy;

@@ -7,7 +7,8 @@ use dynamite::cli::{
     CheckArgs, Cli, Command, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, GenerateArgs, LogFormat, RunArgs,
 };
 use dynamite::embedded::units;
-use dynamite::{config, daemon, generate, policy_cli, telemetry};
+use dynamite::{config, daemon, demo, generate, policy_cli, telemetry};
+use tokio::runtime::{Builder, Runtime};
 
 fn main() -> anyhow::Result<ExitCode> {
     let code = match Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit()).command {
@@ -21,16 +22,28 @@ fn main() -> anyhow::Result<ExitCode> {
             units::supervisor::supervise(&args.folder)?;
             EXIT_OK
         }
+        Command::Demo(args) => {
+            runtime()?.block_on(demo::run(&args))?;
+            EXIT_OK
+        }
+        Command::Register(args) => {
+            runtime()?.block_on(demo::register::register(&args))?;
+            EXIT_OK
+        }
         Command::Generate(args) => generate(&args)?,
         Command::Policy(command) => policy_cli::run(&command, &mut io::stdout().lock())?,
     };
     Ok(code.into())
 }
 
+/// One thread serves everything: nothing here computes for long, and handing work to others costs more than it takes.
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
 fn run(args: &RunArgs) -> anyhow::Result<u8> {
     telemetry::init(args.log_format, args.log_level);
-    // One thread serves everything: nothing here computes for long, and handing work to others costs more than it takes.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime()?;
     let ended = runtime.block_on(daemon::run(args));
     // A decision of a policy that is under way is not waited for.
     runtime.shutdown_background();
@@ -56,6 +69,5 @@ fn check(args: &CheckArgs) -> anyhow::Result<u8> {
 fn generate(args: &GenerateArgs) -> anyhow::Result<u8> {
     // What etcd's clients say of servers that are gone.
     telemetry::init(LogFormat::Human, None);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(generate::run(args, &mut io::stdout().lock()))
+    runtime()?.block_on(generate::run(args, &mut io::stdout().lock()))
 }
