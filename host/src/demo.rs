@@ -24,6 +24,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep_until};
 use tracing::Level;
@@ -34,6 +35,7 @@ use self::stage::Stage;
 use self::story::{Decided, Story};
 use self::view::Scene;
 use crate::cli::DemoArgs;
+use crate::policy_cli::is_broken_pipe;
 use crate::signals::told_to_end;
 
 /// Plays it until its end or a signal, and cleans up.
@@ -48,11 +50,15 @@ pub async fn run(args: &DemoArgs) -> anyhow::Result<()> {
     // Whatever goes wrong, units must not be left running.
     let played = AssertUnwindSafe(play(args, began, &stage, lines, &mut story)).catch_unwind().await;
     let struck = stage.strike().await;
-    let why = played.unwrap_or_else(|panic| resume_unwind(panic))?;
-    let chart = draw(&args.chart, &story)?;
+    let why = match played.unwrap_or_else(|panic| resume_unwind(panic)) {
+        // Whoever looked on has seen enough: `dynamite demo | head`.
+        Err(error) if is_broken_pipe(&error) => return struck.map(drop),
+        why => why?,
+    };
+    let (units, chart) = (struck?, draw(&args.chart, &story)?);
     say(&format!("\n{why} after {:.0} s", began.elapsed().as_secs_f64()))?;
     say(&story.summary())?;
-    say(&format!("stopped {} units and removed all files but the chart: {}", struck?, chart.display()))?;
+    say(&format!("stopped {units} units and removed all files but the chart: {}", chart.display()))?;
     Ok(())
 }
 
@@ -68,7 +74,7 @@ async fn play(
     let mut moments = stage.traffic(began).await?;
     let mut show = Show::open(args.plain)?;
     let hints = stage.hints(args.keep);
-    show.hints(&hints)?;
+    show.introduce(&hints)?;
     let end = (!args.keep).then_some(load::LENGTH);
     let over = async {
         match end {
@@ -77,12 +83,15 @@ async fn play(
         }
     };
     let told = told_to_end()?;
+    // The terminal is gone, and with it whoever looked on.
+    let mut hung_up = signal(SignalKind::hangup())?;
     tokio::pin!(over, told);
     let why = loop {
         show.scene(&Scene { story, now: began.elapsed(), end, hints: &hints })?;
         tokio::select! {
             () = &mut over => break "it ended",
             name = &mut told => break name,
+            _ = hung_up.recv() => break "SIGHUP",
             ended = daemon.ended() => {
                 ended?;
                 anyhow::bail!("the daemon ended by itself");

@@ -22,14 +22,8 @@ fn main() -> anyhow::Result<ExitCode> {
             units::supervisor::supervise(&args.folder)?;
             EXIT_OK
         }
-        Command::Demo(args) => {
-            runtime()?.block_on(demo::run(&args))?;
-            EXIT_OK
-        }
-        Command::Register(args) => {
-            runtime()?.block_on(demo::register::register(&args))?;
-            EXIT_OK
-        }
+        Command::Demo(args) => told(runtime()?.block_on(demo::run(&args)))?,
+        Command::Register(args) => told(runtime()?.block_on(demo::register::register(&args)))?,
         Command::Generate(args) => generate(&args)?,
         Command::Policy(command) => policy_cli::run(&command, &mut io::stdout().lock())?,
     };
@@ -39,6 +33,13 @@ fn main() -> anyhow::Result<ExitCode> {
 /// One thread serves everything: nothing here computes for long, and handing work to others costs more than it takes.
 fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
+}
+
+/// What the process exits with, once people know what went wrong.
+fn told(ended: anyhow::Result<()>) -> io::Result<u8> {
+    let Err(error) = ended else { return Ok(EXIT_OK) };
+    writeln!(io::stderr(), "error: {error:#}")?;
+    Ok(EXIT_FAILURE)
 }
 
 fn run(args: &RunArgs) -> anyhow::Result<u8> {

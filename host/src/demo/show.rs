@@ -53,12 +53,13 @@ impl Show {
         }
     }
 
-    /// Says where things are, where lines are said.
-    pub(super) fn hints(&self, hints: &[String]) -> io::Result<()> {
-        match self {
-            Self::View(..) => Ok(()),
-            Self::Lines(_) => hints.iter().try_for_each(|hint| say(hint)),
+    /// Says what will be seen and where things are, where lines are said.
+    pub(super) fn introduce(&self, hints: &[String]) -> io::Result<()> {
+        let Self::Lines(_) = self else { return Ok(()) };
+        for service in &SERVICES {
+            say(&format!("{}: {} requests per second for each instance", service.name, service.rule))?;
         }
+        hints.iter().try_for_each(|hint| say(hint))
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn frame(scene: &Scene<'_>, (columns, rows): (usize, usize), style: S
     }
     lines.push(Line::default());
     lines.push(Line::new(Paint::Bold, " decisions"));
-    let room = rows.saturating_sub(lines.len() + scene.hints.len());
+    let room = rows.saturating_sub(lines.len() + 1 + scene.hints.len());
     lines.extend(news(scene.story, room));
     // The hints stand at the bottom.
     while lines.len() + scene.hints.len() < rows {
