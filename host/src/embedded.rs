@@ -103,6 +103,14 @@ impl Embedded {
     /// # Errors
     /// That the folder or an address cannot be used.
     pub async fn start(options: Options) -> Result<Self, Error> {
+        Self::start_with(options, PathBuf::from(THIS_PROGRAM)).await
+    }
+
+    /// The same in a program that is not `dynamite` itself: units are run by the `dynamite` that is named.
+    ///
+    /// # Errors
+    /// That the folder or an address cannot be used.
+    pub async fn start_with(options: Options, program: PathBuf) -> Result<Self, Error> {
         let root = options.data_dir.clone();
         let data = |source| Error::Data { path: root.clone(), source };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(data)?;
@@ -116,8 +124,7 @@ impl Embedded {
         let etcd = EtcdServer::start(etcd).await.map_err(failed)?;
         let machine = machine::id(&root).map_err(data)?;
         let (registry, kept) = Files::open(root.join("fleet")).map_err(data)?;
-        let (folder, program) = (root.join("units"), PathBuf::from(THIS_PROGRAM));
-        let units = units::Options { folder, program, machine: machine.clone() };
+        let units = units::Options { folder: root.join("units"), program, machine: machine.clone() };
         let (units, found) = Units::open(units).map_err(data)?;
         let watcher = units.watcher();
         let primary_ip = options.fleet.ip().to_string();
@@ -145,9 +152,10 @@ impl Embedded {
         self.fleet.endpoint()
     }
 
-    /// Stops every unit and forgets it, which takes as long as the units take to end.
-    pub async fn stop_units(&self) {
-        for unit in self.fleet.units() {
+    /// Stops every unit and forgets it, which takes as long as the units take to end, and returns how many there were.
+    pub async fn stop_units(&self) -> usize {
+        let units = self.fleet.units();
+        for unit in &units {
             if let Err(error) = self.fleet.delete_foreign(&unit.name) {
                 tracing::warn!(unit = %unit.name, ?error, "{} cannot be removed", unit.name);
             }
@@ -155,6 +163,7 @@ impl Embedded {
         // Looking has fleet do what is due.
         drop(self.fleet.units());
         self.units.all_forgotten().await;
+        units.len()
     }
 
     /// Ends etcd and fleet. Units run on.

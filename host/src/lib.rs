@@ -19,6 +19,7 @@
 //!   the narrow trait through which the engine asks them, and what takes over files that change.
 //! - [`config`] reads and checks the YAML; beyond it a configuration is valid.
 //! - `cases` puts policies to cases in YAML files; [`policy_cli`] is the command `dynamite policy` around it.
+//! - [`health`] is what the loop says of itself; [`admin`] tells others, from a thread that the loop cannot hold up.
 //! - [`generate`] is the command `dynamite generate`: it writes metrics as a file describes them, in the words of `cases`.
 //! - [`demo`] is the command `dynamite demo`: the daemon on [`embedded`], an application and a load for it, and what it decides.
 //! - [`embedded`] serves the APIs of etcd and fleet in this process, without a cluster.
@@ -33,6 +34,7 @@
 //! - Everything has a limit, named in a constant that says why.
 //! - The cost of a sample does not grow with the number of services, policies or series.
 
+pub mod admin;
 mod cases;
 pub mod cli;
 pub mod clock;
@@ -45,6 +47,7 @@ pub mod engine;
 mod fakes;
 pub mod fleet;
 pub mod generate;
+pub mod health;
 pub mod lead;
 pub mod metrics;
 pub mod modules;

@@ -1,21 +1,30 @@
 //! The `dynamite` command: reads its arguments and hands over.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use dynamite::cli::{
-    CheckArgs, Cli, Command, EXIT_CONFIG, EXIT_FAILURE, EXIT_OK, GenerateArgs, LogFormat, RunArgs,
+    ADMIN_ADDRESS_DEFAULT, Admin, CheckArgs, Cli, Command, EXIT_FAILURE, EXIT_OK, GenerateArgs, HealthArgs,
+    LogFormat, RunArgs,
 };
 use dynamite::embedded::units;
-use dynamite::{config, daemon, demo, generate, policy_cli, telemetry};
+use dynamite::engine::Chain;
+use dynamite::{admin, config, daemon, demo, generate, policy_cli, telemetry};
 use tokio::runtime::{Builder, Runtime};
 
 fn main() -> anyhow::Result<ExitCode> {
     let code = match Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit()).command {
         Command::Run(args) => run(&args)?,
         Command::Check(args) => check(&args)?,
+        Command::Health(args) => health(&args)?,
         Command::Schema => {
             writeln!(io::stdout(), "{:#}", config::schema())?;
+            EXIT_OK
+        }
+        Command::Stop(args) => {
+            telemetry::init(LogFormat::Human, None);
+            writeln!(io::stdout(), "{} units stopped", runtime()?.block_on(daemon::stop(&args))?)?;
             EXIT_OK
         }
         Command::Supervise(args) => {
@@ -50,21 +59,34 @@ fn run(args: &RunArgs) -> anyhow::Result<u8> {
     runtime.shutdown_background();
     match ended {
         Ok(()) => Ok(EXIT_OK),
-        Err(error @ (daemon::Error::Config(_) | daemon::Error::NoConfig { .. })) => {
-            writeln!(io::stderr(), "{error}")?;
-            Ok(EXIT_CONFIG)
+        Err(error) => {
+            writeln!(io::stderr(), "{}", Chain(&error))?;
+            Ok(error.exit_code())
         }
-        Err(error) => Err(error.into()),
     }
+}
+
+fn health(args: &HealthArgs) -> anyhow::Result<u8> {
+    let (ready, line) = match args.admin {
+        Some(Admin::Off) => (false, "the admin endpoint is off, so there is nobody to ask".to_owned()),
+        Some(Admin::At(address)) => ask(address)?,
+        None => ask(ADMIN_ADDRESS_DEFAULT)?,
+    };
+    writeln!(io::stdout(), "{line}")?;
+    Ok(if ready { EXIT_OK } else { EXIT_FAILURE })
+}
+
+fn ask(address: SocketAddr) -> io::Result<(bool, String)> {
+    Ok(runtime()?.block_on(admin::ask(address)))
 }
 
 fn check(args: &CheckArgs) -> anyhow::Result<u8> {
     let path = args.config_file();
-    let mut modules = config::ModuleLoader::new(args.files.cache_dir());
+    let mut modules = config::ModuleLoader::new(args.files.cache.folder());
     let loaded = config::load(&path, &args.files.service_folders, config::parse_unit, &mut modules);
     write!(io::stderr(), "{}", loaded.report)?;
     writeln!(io::stdout(), "{}: {}", path.display(), loaded.summary())?;
-    Ok(if loaded.config.is_some() { EXIT_OK } else { EXIT_FAILURE })
+    Ok(if loaded.report.errors() == 0 { EXIT_OK } else { EXIT_FAILURE })
 }
 
 fn generate(args: &GenerateArgs) -> anyhow::Result<u8> {

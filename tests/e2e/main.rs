@@ -4,7 +4,10 @@
 
 mod accidents;
 mod demo;
+mod embedded;
+mod examples;
 mod generate;
+mod health;
 mod modules;
 mod policies;
 mod recovery;

@@ -29,6 +29,14 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
+    /// The lowest value that there is.
+    pub(super) fn lowest(&self) -> f64 {
+        match self {
+            Self::Values(values) => values.iter().copied().fold(f64::INFINITY, f64::min),
+            Self::Ramp(one, other) | Self::Wave { low: one, high: other, .. } => one.min(*other),
+        }
+    }
+
     /// The value number `index` of `count`, from 0, at this time.
     pub(crate) fn at(&self, index: usize, count: usize, time: Timestamp) -> f64 {
         match self {

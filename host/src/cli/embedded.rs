@@ -13,10 +13,9 @@ pub struct EmbeddedArgs {
     #[arg(long, env = "DYNAMITE_EMBEDDED", conflicts_with_all = ["endpoints", "fleet_endpoint"])]
     pub embedded: bool,
 
-    /// Where --embedded keeps everything [default: /var/lib/dynamite for root, otherwise dynamite in `XDG_STATE_HOME`
-    /// or ~/.local/state]
-    #[arg(long, alias = "data_dir", env = "DYNAMITE_DATA_DIR", value_name = "FOLDER")]
-    pub data_dir: Option<PathBuf>,
+    /// Where everything is kept.
+    #[command(flatten)]
+    pub data: DataArgs,
 
     /// Where --embedded serves etcd; whoever reaches it can run programs here
     #[arg(long, alias = "listen_etcd", env = "DYNAMITE_LISTEN_ETCD", value_name = "IP:PORT")]
@@ -29,20 +28,38 @@ pub struct EmbeddedArgs {
     pub listen_fleet: SocketAddr,
 }
 
-impl EmbeddedArgs {
-    /// The folder, given or not; none if there is no place for it.
+/// The flag for the folder of `run --embedded`.
+#[derive(Args, Clone, Debug)]
+pub struct DataArgs {
+    /// Where --embedded keeps everything [default: /var/lib/dynamite for root, otherwise dynamite in `XDG_STATE_HOME`
+    /// or ~/.local/state]
+    #[arg(long, alias = "data_dir", env = "DYNAMITE_DATA_DIR", value_name = "FOLDER")]
+    pub data_dir: Option<PathBuf>,
+}
+
+impl DataArgs {
+    /// The folder, given or not, as an absolute path; none if there is no place for it.
     #[must_use]
-    pub fn data_dir(&self) -> Option<PathBuf> {
+    pub fn folder(&self) -> Option<PathBuf> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        self.data_dir.clone().or_else(|| {
-            if getuid().is_root() {
-                return Some("/var/lib/dynamite".into());
-            }
-            let state = variable("XDG_STATE_HOME").filter(|folder| folder.is_absolute());
-            let state = state.or_else(|| Some(variable("HOME")?.join(".local/state")));
-            state.map(|state| state.join("dynamite"))
-        })
+        if let Some(folder) = &self.data_dir {
+            return std::path::absolute(folder).ok();
+        }
+        if getuid().is_root() {
+            return Some("/var/lib/dynamite".into());
+        }
+        let state = variable("XDG_STATE_HOME").filter(|folder| folder.is_absolute());
+        let state = state.or_else(|| Some(variable("HOME")?.join(".local/state")));
+        state.map(|state| state.join("dynamite"))
     }
+}
+
+/// Flags of `stop`.
+#[derive(Args, Clone, Debug)]
+pub struct StopArgs {
+    /// Where everything is kept.
+    #[command(flatten)]
+    pub data: DataArgs,
 }
 
 /// Arguments of `supervise`, which `run --embedded` starts for each unit.

@@ -69,7 +69,7 @@ impl Entry<'_> {
 pub(super) type Entries<'f> = IndexMap<&'f str, Entry<'f>>;
 
 impl Checker<'_, '_> {
-    /// Everything in the file, and the modules of its policies; of no use when the report has errors by then.
+    /// Everything in the file, and the modules of its policies; of no use when the report has errors by then that are not of modules.
     pub(super) fn config(mut self, file: File) -> (Config, Modules) {
         let fleet_endpoint = file.fleet.as_ref().and_then(|fleet| self.fleet(fleet));
         let (etcd, etcd_endpoint) = self.etcd(&file.etcd);

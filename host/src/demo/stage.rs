@@ -14,11 +14,12 @@ use tokio::time::{Instant, timeout};
 use super::application::{self, Here};
 use super::story::Moment;
 use super::traffic::{LOAD_KEY, Traffic};
-use crate::cli::{DemoArgs, EmbeddedArgs, EtcdApi, EtcdArgs, FileArgs, LogFormat, RunArgs};
-use crate::config::FleetEndpoint;
+use crate::cli::{
+    Admin, CacheArgs, DataArgs, DemoArgs, EmbeddedArgs, EtcdApi, EtcdArgs, FileArgs, LogFormat, RunArgs,
+};
+use crate::config::{self, FleetEndpoint, ModuleLoader};
 use crate::daemon::{self, settings};
 use crate::embedded::{Embedded, Options};
-use crate::fleet::Fleet as _;
 use crate::fleet::http::HttpFleet;
 use crate::store::connect::connect;
 
@@ -57,7 +58,14 @@ impl Stage {
         };
         let config = application::write(folder.path(), &here)
             .with_context(|| format!("the demo cannot be written into `{}`", folder.path().display()))?;
-        let run = run_args(config, folder.path().join("cache"), &embedded);
+        let cache = folder.path().join("cache");
+        if args.policy.is_some() {
+            // The daemon would go on without it, as its services must be looked after in any case.
+            let mut loader = ModuleLoader::new(Some(cache.clone()));
+            let report = config::load(&config, &[], config::parse_unit, &mut loader).report;
+            ensure!(report.errors() == 0, "the policy cannot be used\n{report}");
+        }
+        let run = run_args(config, cache, &embedded);
         Ok(Self { embedded, folder, run })
     }
 
@@ -106,12 +114,10 @@ impl Stage {
 
     /// Stops the units and the servers, and removes the folder. Says how many units there were.
     pub(super) async fn strike(self) -> anyhow::Result<usize> {
-        let units = HttpFleet::new(&self.fleet())?.units().await.map_or(0, |units| units.len());
         let stopped = timeout(STRIKE_LIMIT, self.embedded.stop_units()).await;
         self.embedded.stop().await;
         self.folder.close()?;
-        ensure!(stopped.is_ok(), "some units of the demo did not end within {} s", STRIKE_LIMIT.as_secs());
-        Ok(units)
+        stopped.with_context(|| format!("some units of the demo did not end within {STRIKE_LIMIT:?}"))
     }
 }
 
@@ -143,7 +149,11 @@ impl Daemon {
 /// Flags as a user would give them, and no environment.
 fn run_args(config: PathBuf, cache: PathBuf, embedded: &Embedded) -> RunArgs {
     RunArgs {
-        files: FileArgs { config_file: Some(config), service_folders: Vec::new(), cache_dir: Some(cache) },
+        files: FileArgs {
+            config_file: Some(config),
+            service_folders: Vec::new(),
+            cache: CacheArgs { cache_dir: Some(cache) },
+        },
         fleet_endpoint: Some(embedded.fleet_endpoint()),
         etcd: EtcdArgs {
             endpoints: vec![embedded.etcd_endpoint()],
@@ -157,11 +167,13 @@ fn run_args(config: PathBuf, cache: PathBuf, embedded: &Embedded) -> RunArgs {
         log_format: LogFormat::Human,
         log_level: None,
         lease_ttl: 5,
+        // The servers are the demo's own already.
         embedded: EmbeddedArgs {
             embedded: false,
-            data_dir: None,
+            data: DataArgs { data_dir: None },
             listen_etcd: LOOPBACK,
             listen_fleet: LOOPBACK,
         },
+        admin: Some(Admin::Off),
     }
 }

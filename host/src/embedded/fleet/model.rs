@@ -102,6 +102,8 @@ pub struct Cluster {
     engine_due: Option<Duration>,
     /// Units whose place depends on other units or on machines, and every unit that once found no place.
     constrained: BTreeSet<String>,
+    /// Units of which it was said that no machine takes them.
+    homeless: BTreeSet<String>,
     /// Units that the next pass of the agents looks at.
     agent_work: BTreeSet<String>,
     agent_due: Option<Duration>,
@@ -127,6 +129,7 @@ impl Cluster {
             engine_work: BTreeSet::new(),
             engine_due: None,
             constrained: BTreeSet::new(),
+            homeless: BTreeSet::new(),
             agent_work: BTreeSet::new(),
             agent_due: None,
         }

@@ -68,17 +68,20 @@ impl Actor {
             };
             match report {
                 Some(report) => self.hear(report),
-                None => self.unlinked().await,
+                // The connection has ended, and most likely the supervisor with it.
+                None => self.attach().await,
             }
         }
     }
 
-    /// Finds the supervisor that a former Dynamite left, or what became of it.
+    /// Finds the supervisor that is there, such as one that a former Dynamite left, or what became of it.
     async fn attach(&mut self) {
-        self.link = Link::connect(&self.folder);
+        // It was written before the supervisor was started; without it there never was one.
+        let Some(start) = self.folder.start() else { return };
+        self.link = Link::connect(&self.folder, &start).await;
         if self.link.is_some() {
             tracing::debug!(unit = %self.name, "{}: its supervisor carries on", self.name);
-        } else if let Some(start) = self.folder.start() {
+        } else {
             self.ended(&start).await;
         }
     }
@@ -135,16 +138,6 @@ impl Actor {
             Report::Note(Level::Info, note) => tracing::info!(unit = name, "{name}: {note}"),
             Report::Note(Level::Debug, note) => tracing::debug!(unit = name, "{name}: {note}"),
             Report::Status(_) => {}
-        }
-    }
-
-    /// The connection has ended, and most likely the supervisor with it.
-    async fn unlinked(&mut self) {
-        self.link = Link::connect(&self.folder);
-        if self.link.is_none()
-            && let Some(start) = self.folder.start()
-        {
-            self.ended(&start).await;
         }
     }
 

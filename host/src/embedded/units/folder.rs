@@ -1,7 +1,7 @@
 //! What is kept of a unit on disk, and the socket over which its supervisor is reached.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -41,10 +41,10 @@ impl Folder {
         &self.0
     }
 
-    /// Writes what is wanted of the unit.
+    /// Writes what is wanted of the unit. After a power cut fleet's registry is enough to start it again.
     pub(super) fn write_order(&self, order: &Order) -> io::Result<()> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
-        write(&self.0.join(ORDER), order, Keep::OverPowerCut)
+        write(&self.0.join(ORDER), order, Keep::OverCrash)
     }
 
     /// What is wanted of the unit.
@@ -92,10 +92,16 @@ impl Folder {
         self.through_short_path(UnixListener::bind)
     }
 
-    /// Connects to the supervisor. That it is refused means that there is none, as the kernel closes a socket with its
-    /// last process.
-    pub(super) fn connect(&self) -> io::Result<UnixStream> {
-        self.through_short_path(UnixStream::connect)
+    /// Connects to the supervisor. `None` means that there certainly is none, as the kernel closes a socket with its last
+    /// process; an error leaves it open.
+    pub(super) fn connect(&self) -> io::Result<Option<UnixStream>> {
+        match self.through_short_path(UnixStream::connect) {
+            Ok(stream) => Ok(Some(stream)),
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The path of a socket has at most 107 bytes, and this folder may be anywhere.

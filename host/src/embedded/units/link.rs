@@ -4,17 +4,22 @@ use std::io;
 use std::os::unix::net::UnixStream as StdStream;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::Command;
+use tokio::time::sleep;
 
 use super::folder::Folder;
 use super::message::{Report, STOP, Start};
 
 /// The longest report, in bytes: a line of output, each byte escaped, and what is around it.
 const REPORT_BYTES_MAX: usize = 32 * 1024;
+
+/// How long to wait when a connection cannot be made, which means that files or memory ran out.
+const CONNECT_PAUSE: Duration = Duration::from_millis(200);
 
 /// A connection.
 pub(super) struct Link {
@@ -35,11 +40,22 @@ enum Told {
 }
 
 impl Link {
-    /// Connects to the supervisor of a folder; `None` when there is none.
-    pub(super) fn connect(folder: &Folder) -> Option<Self> {
-        // What it is about was written before it was started.
-        let invocation = folder.start()?.invocation;
-        Self::over(folder.connect().ok()?, invocation).ok()
+    /// Connects to the supervisor of a folder, which runs this start; `None` when there is none. Anything else that
+    /// keeps it from being reached is waited out, as nobody could say then whether the unit runs.
+    pub(super) async fn connect(folder: &Folder, start: &Start) -> Option<Self> {
+        loop {
+            match Self::try_connect(folder, start) {
+                Ok(link) => return link,
+                Err(error) => {
+                    tracing::error!(path = %folder.path().display(), %error, "a supervisor cannot be reached");
+                    sleep(CONNECT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn try_connect(folder: &Folder, start: &Start) -> io::Result<Option<Self>> {
+        folder.connect()?.map(|stream| Self::over(stream, start.invocation.clone())).transpose()
     }
 
     fn over(stream: StdStream, invocation: String) -> io::Result<Self> {
@@ -66,14 +82,14 @@ impl Link {
         let mut child = command.spawn()?;
         // The command holds the listener too, and would make a dead supervisor look alive.
         drop(command);
-        let connected = folder.connect().and_then(|stream| Self::over(stream, start.invocation.clone()));
-        if connected.is_err() {
+        let connected = Self::try_connect(folder, start);
+        if !matches!(connected, Ok(Some(_))) {
             // One that cannot be told anything must not go on.
             let _ = child.start_kill();
         }
         // Somebody has to take note of its end.
         tokio::spawn(async move { child.wait().await });
-        connected
+        connected?.ok_or_else(|| io::Error::other("it ended at once"))
     }
 
     /// Tells the supervisor to stop the unit, once.

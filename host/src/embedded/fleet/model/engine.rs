@@ -46,10 +46,12 @@ impl Cluster {
             _ if wanted => self.choose(name, stored),
             _ => None,
         };
-        if wanted && next.is_none() {
+        let nowhere = (wanted && next.is_none()).then(|| self.obstacle(name, stored));
+        if nowhere.is_some() {
             // Somebody else is in its way, whatever its own requirements are.
             self.constrained.insert(name.to_owned());
         }
+        self.tell_homeless(name, nowhere.flatten());
         if self.units.get(name).is_some_and(|stored| stored.scheduled == next) {
             return Change::None;
         }
@@ -89,7 +91,30 @@ impl Cluster {
         ids.first().is_none_or(|id| *id == machine.id)
             && has_metadata(name, &stored.options, &machine.metadata)
             && self.has_peers(name, stored, host)
-            && !self.conflicts(name, stored, host)
+            && self.conflict(name, stored, host).is_none()
+    }
+
+    /// What the only machine lacks for a unit; a choice of several would be a long story.
+    fn obstacle(&self, name: &str, stored: &Stored) -> Option<String> {
+        let [host] = self.hosts.as_slice() else { return None };
+        if let Some(other) = self.conflict(name, stored, 0) {
+            return Some(format!("it conflicts with {other} on this machine"));
+        }
+        if !self.has_peers(name, stored, 0) {
+            return Some("a unit that it is to be on one machine with (MachineOf) is on none".to_owned());
+        }
+        Some(format!("it is meant for another machine than {} (MachineID, MachineMetadata)", host.machine.id))
+    }
+
+    /// Says once why a unit cannot be run; fleet itself never does.
+    fn tell_homeless(&mut self, name: &str, obstacle: Option<String>) {
+        let Some(obstacle) = obstacle else {
+            self.homeless.remove(name);
+            return;
+        };
+        if self.homeless.insert(name.to_owned()) {
+            tracing::warn!(unit = name, "{name}: waits: {obstacle}");
+        }
     }
 
     fn has_peers(&self, name: &str, stored: &Stored, host: usize) -> bool {
@@ -97,23 +122,26 @@ impl Cluster {
         peers.iter().all(|peer| self.units.get(peer).is_some_and(|peer| peer.scheduled == Some(host)))
     }
 
-    fn conflicts(&self, name: &str, stored: &Stored, host: usize) -> bool {
+    /// The first unit on a machine that this one must not be with, or that must not be with it.
+    fn conflict(&self, name: &str, stored: &Stored, host: usize) -> Option<&str> {
         let patterns = |name: &str, stored: &Stored| {
             let lines = requirement(name, &stored.options, &["X-Conflicts", "Conflicts"]);
             lines.iter().flat_map(|line| line.split_whitespace()).map(str::to_owned).collect::<Vec<_>>()
         };
         let own = patterns(name, stored);
         let is_neighbour = |other: &str, known: &Stored| other != name && known.scheduled == Some(host);
-        let mine = !own.is_empty()
-            && self.units.iter().any(|(other, known)| {
-                is_neighbour(other, known) && own.iter().any(|pattern| matches_glob(pattern, other))
-            });
+        let mine = self.units.iter().filter(|_| !own.is_empty()).find(|(other, known)| {
+            is_neighbour(other, known) && own.iter().any(|pattern| matches_glob(pattern, other))
+        });
         // Only constrained units have conflicts of their own.
-        let theirs = self.constrained.iter().filter_map(|other| Some((other, self.units.get(other)?)));
-        mine || theirs.into_iter().any(|(other, known)| {
-            is_neighbour(other, known)
-                && patterns(other, known).iter().any(|pattern| matches_glob(pattern, name))
-        })
+        let theirs = || {
+            let constrained = self.constrained.iter().filter_map(|other| self.units.get_key_value(other));
+            constrained.into_iter().find(|(other, known)| {
+                is_neighbour(other, known)
+                    && patterns(other, known).iter().any(|pattern| matches_glob(pattern, name))
+            })
+        };
+        mine.or_else(theirs).map(|(other, _)| other.as_str())
     }
 }
 
