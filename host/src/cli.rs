@@ -13,6 +13,7 @@ use crate::config::{ETCD_ENDPOINT_DEFAULT, FleetEndpoint, etcd_url};
 use crate::wasm;
 
 pub use admin::{ADMIN_ADDRESS_DEFAULT, Admin, HealthArgs};
+pub use demo::{DemoArgs, RegisterArgs};
 pub use embedded::{DataArgs, EmbeddedArgs, StopArgs, SuperviseArgs};
 pub use generate::GenerateArgs;
 pub use policy::{
@@ -59,6 +60,11 @@ pub enum Command {
     Health(HealthArgs),
     /// Print the JSON Schema of the configuration
     Schema,
+    /// See it scale within a minute, without etcd or fleet
+    Demo(DemoArgs),
+    /// Register an instance in etcd for as long as this runs; what a unit of the demo does
+    #[command(hide = true)]
+    Register(Box<RegisterArgs>),
     /// Write metrics and registrations into etcd as a file describes them, to try a configuration
     #[command(after_long_help = crate::generate::FORMAT, after_help = "`--help` describes the file.")]
     Generate(Box<GenerateArgs>),
@@ -309,6 +315,7 @@ pub enum LogLevel {
 }
 
 mod admin;
+mod demo;
 mod embedded;
 mod generate;
 mod policy;

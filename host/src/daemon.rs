@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
 use crate::admin;
@@ -25,6 +24,7 @@ use crate::health::Health;
 use crate::lead;
 use crate::modules::LiveModules;
 use crate::record::{self, Stored};
+use crate::signals::told_to_end;
 use crate::store::connect::{AnyStore, Api, Settings, connect};
 use crate::store::{self, Store};
 
@@ -98,15 +98,18 @@ impl Error {
 /// # Errors
 /// What makes a start useless; everything else is waited out.
 pub async fn run(args: &RunArgs) -> Result<(), Error> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signal)?;
-    let shutdown = async {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
-        tracing::info!(signal = name, "ending; the services keep running");
-    };
+    let told = told_to_end().map_err(Error::Signal)?;
+    serve(args, async {
+        tracing::info!(signal = told.await, "ending; the services keep running");
+    })
+    .await
+}
+
+/// Runs until `shutdown` is ready. The services keep running.
+///
+/// # Errors
+/// As [`run`].
+pub async fn serve(args: &RunArgs, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     tokio::pin!(shutdown);
     let path = args.files.config_file();
     let mut loader = ModuleLoader::new(args.files.cache.folder());

@@ -13,7 +13,6 @@ mod writing;
 use std::io::{self, Write};
 
 use jiff::Timestamp;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use self::description::Description;
@@ -22,6 +21,7 @@ use crate::cli::{EXIT_FAILURE, EXIT_OK, GenerateArgs};
 use crate::clock::{Clock, SystemClock};
 use crate::daemon;
 use crate::engine::Chain;
+use crate::signals::told_to_end;
 use crate::store::connect::connect;
 
 /// The format of descriptions, for people.
@@ -39,12 +39,13 @@ pub async fn run(args: &GenerateArgs, out: &mut dyn Write) -> anyhow::Result<u8>
             return Ok(EXIT_FAILURE);
         }
     };
+    let told = told_to_end()?;
     let began = Instant::now();
     let mut tally = Tally::default();
     let ended = tokio::select! {
         ended = write(args, &description, &mut tally, out) => ended,
-        name = told_to_end() => {
-            writeln!(io::stderr(), "{}: ending", name?)?;
+        name = told => {
+            writeln!(io::stderr(), "{name}: ending")?;
             Ok(())
         }
     };
@@ -87,15 +88,6 @@ fn start(args: &GenerateArgs, description: &Description) -> Timestamp {
     let now = Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now);
     let length = if args.is_fast() { description.length() } else { jiff::SignedDuration::ZERO };
     now.saturating_sub(length).unwrap_or(now)
-}
-
-/// Resolves to the name of the signal that tells the process to end.
-async fn told_to_end() -> io::Result<&'static str> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-    })
 }
 
 fn summary(description: &Description, tally: Tally, seconds: f64) -> String {

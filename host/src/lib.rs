@@ -21,6 +21,7 @@
 //! - `cases` puts policies to cases in YAML files; [`policy_cli`] is the command `dynamite policy` around it.
 //! - [`health`] is what the loop says of itself; [`admin`] tells others, from a thread that the loop cannot hold up.
 //! - [`generate`] is the command `dynamite generate`: it writes metrics as a file describes them, in the words of `cases`.
+//! - [`demo`] is the command `dynamite demo`: the daemon on [`embedded`], an application and a load for it, and what it decides.
 //! - [`embedded`] serves etcd's and fleet's APIs within the process and runs units without systemd: `run --embedded`. The
 //!   engine talks to it over HTTP as to real ones; each of the two servers by itself is for tests and benchmarks.
 //!   [`embedded::units`] has the rules of processes, and says who outlives whom.
@@ -41,6 +42,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod demo;
 pub mod embedded;
 pub mod engine;
 #[cfg(test)]
@@ -54,6 +56,7 @@ pub mod modules;
 pub mod policy_cli;
 pub mod record;
 pub mod scaling;
+pub mod signals;
 pub mod store;
 pub mod telemetry;
 pub mod tls;

@@ -10,7 +10,8 @@ use dynamite::cli::{
 };
 use dynamite::embedded::units;
 use dynamite::engine::Chain;
-use dynamite::{admin, config, daemon, generate, policy_cli, telemetry};
+use dynamite::{admin, config, daemon, demo, generate, policy_cli, telemetry};
+use tokio::runtime::{Builder, Runtime};
 
 fn main() -> anyhow::Result<ExitCode> {
     let code = match Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit()).command {
@@ -23,24 +24,36 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         Command::Stop(args) => {
             telemetry::init(LogFormat::Human, None);
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            writeln!(io::stdout(), "{} units stopped", runtime.block_on(daemon::stop(&args))?)?;
+            writeln!(io::stdout(), "{} units stopped", runtime()?.block_on(daemon::stop(&args))?)?;
             EXIT_OK
         }
         Command::Supervise(args) => {
             units::supervisor::supervise(&args.folder)?;
             EXIT_OK
         }
+        Command::Demo(args) => told(runtime()?.block_on(demo::run(&args)))?,
+        Command::Register(args) => told(runtime()?.block_on(demo::register::register(&args)))?,
         Command::Generate(args) => generate(&args)?,
         Command::Policy(command) => policy_cli::run(&command, &mut io::stdout().lock())?,
     };
     Ok(code.into())
 }
 
+/// One thread serves everything: nothing here computes for long, and handing work to others costs more than it takes.
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// What the process exits with, once people know what went wrong.
+fn told(ended: anyhow::Result<()>) -> io::Result<u8> {
+    let Err(error) = ended else { return Ok(EXIT_OK) };
+    writeln!(io::stderr(), "error: {error:#}")?;
+    Ok(EXIT_FAILURE)
+}
+
 fn run(args: &RunArgs) -> anyhow::Result<u8> {
     telemetry::init(args.log_format, args.log_level);
-    // One thread serves everything: nothing here computes for long, and handing work to others costs more than it takes.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = runtime()?;
     let ended = runtime.block_on(daemon::run(args));
     // A decision of a policy that is under way is not waited for.
     runtime.shutdown_background();
@@ -64,8 +77,7 @@ fn health(args: &HealthArgs) -> anyhow::Result<u8> {
 }
 
 fn ask(address: SocketAddr) -> io::Result<(bool, String)> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(runtime.block_on(admin::ask(address)))
+    Ok(runtime()?.block_on(admin::ask(address)))
 }
 
 fn check(args: &CheckArgs) -> anyhow::Result<u8> {
@@ -80,6 +92,5 @@ fn check(args: &CheckArgs) -> anyhow::Result<u8> {
 fn generate(args: &GenerateArgs) -> anyhow::Result<u8> {
     // What etcd's clients say of servers that are gone.
     telemetry::init(LogFormat::Human, None);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(generate::run(args, &mut io::stdout().lock()))
+    runtime()?.block_on(generate::run(args, &mut io::stdout().lock()))
 }

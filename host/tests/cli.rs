@@ -26,6 +26,13 @@ fn the_example_passes_the_check() {
 }
 
 #[test]
+fn what_the_demo_runs_passes_the_check() {
+    let (code, out, err) = dynamite(&["check", "examples/demo/dynamite.yaml"], &[]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert_eq!(out, "examples/demo/dynamite.yaml: 4 services, 3 policies, no errors\n");
+}
+
+#[test]
 fn a_configuration_with_errors_fails_the_check() {
     let (code, out, err) = dynamite(&["check", "Cargo.toml"], &[]);
     assert_eq!(code, Some(1), "{out}{err}");
