@@ -76,12 +76,21 @@ pub enum Error {
 pub async fn run(args: &RunArgs) -> Result<(), Error> {
     let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signal)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signal)?;
+    // The end of the first process of a container ends every other.
+    let takes_units_along = args.embedded.embedded && std::process::id() == 1;
     let shutdown = async {
         let name = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
         };
-        tracing::info!(signal = name, "ending; the services keep running");
+        if takes_units_along {
+            tracing::info!(
+                signal = name,
+                "ending, and the services with this container; they come back with it"
+            );
+        } else {
+            tracing::info!(signal = name, "ending; the services keep running");
+        }
     };
     tokio::pin!(shutdown);
     let path = args.files.config_file();
@@ -109,8 +118,14 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
     let ttl = Duration::from_secs(args.lease_ttl);
     let ended = Box::pin(lead::serve::<Real, _>(parts, &holder, ttl, |_| Ok(config.clone()), shutdown)).await;
     if let Some(embedded) = embedded {
+        if takes_units_along {
+            embedded.suspend_units().await;
+        } else {
+            tracing::info!(
+                "units run on; `dynamite run --embedded` finds them again, `dynamite stop` ends them"
+            );
+        }
         embedded.stop().await;
-        tracing::info!("units run on; `dynamite run --embedded` finds them again, `dynamite stop` ends them");
     }
     ended
 }
