@@ -20,7 +20,7 @@ mod follow;
 const BOTH: [Api; 2] = [Api::V2, Api::V3];
 
 /// What is to happen happens within this time, on a loaded machine too.
-const LIMIT: Duration = Duration::from_mins(1);
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
 
 async fn etcd() -> Etcd {
     start(&[]).await
