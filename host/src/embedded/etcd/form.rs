@@ -50,9 +50,8 @@ impl Form {
         for field in text.split(|&byte| byte == b'&') {
             match read_field(field) {
                 Ok(Some(field)) => self.0.push(field),
-                Ok(None) => {}
                 Err(error) if outcome.is_ok() || error == SEMICOLON => outcome = Err(error),
-                Err(_) => {}
+                Ok(None) | Err(_) => {}
             }
         }
         outcome
