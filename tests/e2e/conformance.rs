@@ -6,6 +6,8 @@ mod hostile;
 mod script;
 mod tools;
 
+use std::fmt::Write as _;
+
 use dynamite::embedded::etcd::{EtcdServer, Options};
 use dynamite_tests::etcd::{self, Etcd};
 
@@ -86,7 +88,10 @@ async fn waits() {
 #[tokio::test]
 async fn history_overflows() {
     let both = Both::start().await;
-    let mut script: String = (4..=1_010).map(|at| format!("201 PUT /many/{at} value=x\n")).collect();
+    let mut script = String::new();
+    for at in 4..=1_010 {
+        writeln!(script, "201 PUT /many/{at} value=x").unwrap();
+    }
     script += "200 GET /many/1000?recursive=true\n\
         400/401 GET /many/10?wait=true&waitIndex=10\n\
         200 GET /many/11?wait=true&waitIndex=11\n\

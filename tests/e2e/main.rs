@@ -4,6 +4,7 @@
 
 mod accidents;
 mod conformance;
+mod embedded;
 mod modules;
 mod policies;
 mod recovery;

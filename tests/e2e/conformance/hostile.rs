@@ -92,7 +92,7 @@ async fn nonsense_and_silence_do_no_harm() {
     for at in 0..1500_u32 {
         let mut connection = Connection::open(&address).await;
         let noise: Vec<u8> =
-            (0..200).map(|step| (at.wrapping_mul(2_654_435_761) >> (step % 25)) as u8).collect();
+            (0..50).flat_map(|step| at.wrapping_mul(step * 2_654_435 + 761).to_le_bytes()).collect();
         match at % 3 {
             0 => connection.send(&noise).await,
             1 => connection.send(b"PUT /v2/keys/a HTTP/1.1\r\nContent-Length: 9\r\n").await,

@@ -25,7 +25,7 @@ pub(super) async fn play(server: &str, address: &str, text: &str) -> Vec<String>
                 waiting.insert(name, connection);
                 format!("{begun:?}")
             }
-            "told" => waiting.get_mut(rest).unwrap().chunk().await.expect(line),
+            "told" => waiting.get_mut(rest).unwrap().chunk().await.unwrap(),
             "ended" => format!("{:?}", waiting.get_mut(rest).unwrap().chunk().await),
             "silent" => {
                 assert!(waiting.get_mut(rest).unwrap().is_silent().await, "{server}: {line}");

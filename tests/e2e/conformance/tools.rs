@@ -7,7 +7,8 @@ use super::Both;
 fn ctl(address: &str, arguments: &str) -> String {
     let mut command = Command::new("etcdctl");
     command.env("ETCDCTL_API", "2").arg("--endpoints").arg(format!("http://{address}"));
-    let output = command.args(arguments.split(' ')).output().expect("etcdctl: apt-get install etcd-client");
+    // It comes with `apt-get install etcd-client`.
+    let output = command.args(arguments.split(' ')).output().unwrap();
     let (said, erred) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     format!("{:?}\n{said}{erred}", output.status.code())
 }
