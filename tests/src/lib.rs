@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod daemon;
+pub mod embedded;
 pub mod etcd;
 pub mod modules;
 pub mod scene;
