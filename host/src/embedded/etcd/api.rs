@@ -88,11 +88,15 @@ pub(super) async fn answer(engine: &Arc<Engine>, member: &Member, call: &Call<'_
     if call.method == "OPTIONS" {
         return Answer { status: 200, headers: Vec::new(), body: Body::Whole(Vec::new()) };
     }
+    if call.method == "CONNECT" {
+        // It names a host, not a path.
+        return Answer::page_not_found();
+    }
     let Some(path) = go::unescaped_path(call.path).filter(|path| path.starts_with(b"/")) else {
         return Answer::plain(400, "400 Bad Request");
     };
     let clean = go::cleaned_path(&path);
-    if clean != path && call.method != "CONNECT" {
+    if clean != path {
         return moved(call, &clean);
     }
     if let Some(key) = below(&path, b"/v2/keys") {

@@ -6,6 +6,8 @@ use super::failure::{Code, Failure};
 /// The longest form that is read, in bytes: Go's own limit.
 pub(super) const FORM_BYTES_MAX: usize = 10 << 20;
 
+const SEMICOLON: &str = "invalid semicolon separator in query";
+
 const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 
 /// The fields in the order in which they count; of several with one name it is the first.
@@ -42,14 +44,14 @@ impl Form {
         self.read_fields(body)
     }
 
-    /// Reads what it can; the error is the first one.
+    /// Reads what it can. Of several errors the first counts, but those about semicolons count more.
     fn read_fields(&mut self, text: &[u8]) -> Result<(), String> {
         let mut outcome = Ok(());
         for field in text.split(|&byte| byte == b'&') {
             match read_field(field) {
                 Ok(Some(field)) => self.0.push(field),
-                Ok(None) => {}
-                Err(error) => outcome = outcome.and(Err(error)),
+                Err(error) if outcome.is_ok() || error == SEMICOLON => outcome = Err(error),
+                Ok(None) | Err(_) => {}
             }
         }
         outcome
@@ -90,7 +92,7 @@ impl Form {
 
 fn read_field(field: &[u8]) -> Result<Option<Field>, String> {
     if field.contains(&b';') {
-        return Err("invalid semicolon separator in query".to_owned());
+        return Err(SEMICOLON.to_owned());
     }
     if field.is_empty() {
         return Ok(None);

@@ -6,7 +6,7 @@ use super::event::Nanos;
 use super::failure::{Code, Failure};
 use super::form::Form;
 use super::key::Key;
-use super::store::{Content, Expected, Write};
+use super::write::{Content, Expected, Write};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -62,9 +62,20 @@ fn all() -> impl Iterator<Item = i32> {
 
 /// The parent of a living process; zombies are nobody's children any more.
 fn parent(pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything.
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let fields = fields(pid)?;
+    let mut fields = fields.split(' ');
     let state = fields.next()?;
     if state == "Z" || state == "X" { None } else { fields.next()?.parse().ok() }
+}
+
+/// When a process was started, in ticks since the boot.
+pub(super) fn start_time(pid: i32) -> Option<u64> {
+    fields(pid)?.split(' ').nth(19)?.parse().ok()
+}
+
+/// What the kernel says of a process, from its state on.
+fn fields(pid: i32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything.
+    stat.rsplit_once(") ").map(|(_, fields)| fields.to_owned())
 }
