@@ -67,17 +67,17 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// The tests run against a real etcd: installs it where that can be done without asking, else names it.
+/// The tests run against a real etcd and its client: installs both where that can be done without asking, else names them.
 fn ensure_etcd() -> Result<()> {
-    if Command::new("etcd").arg("--version").output().is_ok() {
+    if ["etcd", "etcdctl"].iter().all(|program| Command::new(program).arg("--version").output().is_ok()) {
         return Ok(());
     }
-    let install = "apt-get install -y --no-install-recommends etcd-server";
+    let install = "apt-get install -y --no-install-recommends etcd-server etcd-client";
     let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     if !root || Command::new("apt-get").arg("--version").output().is_err() {
-        bail!("the tests need etcd (3.4 or 3.5) on the PATH: `sudo {install}`");
+        bail!("the tests need etcd and etcdctl (3.4 or 3.5) on the PATH: `sudo {install}`");
     }
-    say("etcd is missing; installing it");
+    say("etcd or etcdctl is missing; installing both");
     call("apt-get update -qq")?;
     call(install)
 }
