@@ -11,6 +11,7 @@ mod generate;
 mod health;
 mod modules;
 mod policies;
+mod readme;
 mod recovery;
 mod scaling;
 mod single;
