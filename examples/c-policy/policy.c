@@ -14,6 +14,9 @@ static const char SCHEMA[] =
     "{\"type\": \"object\", \"properties\": {\"target\": {\"description\": \"The load that one instance should have.\","
     " \"type\": \"number\", \"exclusiveMinimum\": 0}}, \"required\": [\"target\"], \"additionalProperties\": false}";
 
+// A series that has had no sample for so long is of an instance that is gone.
+static const uint64_t STALE_MS = 60000;
+
 // The target. The schema allows no other key, so this is all the JSON there is to read; 0 if it is not there.
 static double target_of(const scaling_policy_string_t *config) {
   char *text = strndup((const char *)config->ptr, config->len);
@@ -61,8 +64,9 @@ bool exports_scaling_policy_decide(scaling_policy_string_t *config, scaling_poli
   double target = target_of(config), sum = 0;
   size_t count = 0;
   for (size_t i = 0; i < window->series.len; i++) {
-    const scaling_policy_list_f64_t *values = &window->series.ptr[i].values;
-    if (values->len == 0) continue;
+    const dynamite_policy_types_series_t *series = &window->series.ptr[i];
+    const scaling_policy_list_f64_t *values = &series->values;
+    if (values->len == 0 || series->at.ptr[series->at.len - 1] + STALE_MS < seen->now) continue;
     sum += values->ptr[values->len - 1];
     count++;
   }

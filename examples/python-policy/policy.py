@@ -26,6 +26,9 @@ SCHEMA = {
     "additionalProperties": False,
 }
 
+# A series that has had no sample for so long is of an instance that is gone.
+STALE_MS = 60_000
+
 
 class WitWorld:
     """The three functions that Dynamite calls. Each call finds the module as it was built: nothing is kept in memory."""
@@ -46,7 +49,8 @@ class WitWorld:
     def decide(self, config: str, seen: Observation, state: bytes) -> Verdict:
         target = json.loads(config)["target"]
         window = seen.windows[0]
-        newest = [series.values[-1] for series in window.series if series.values]
+        fresh = [series for series in window.series if series.at and series.at[-1] >= seen.now - STALE_MS]
+        newest = [series.values[-1] for series in fresh]
         if not newest:
             return verdict(Decision_Hold(), f"{window.metric} has no samples")
         load = sum(newest) / len(newest)

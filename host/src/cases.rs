@@ -2,7 +2,7 @@
 //! or the built-in rule, is put to them.
 //!
 //! A file becomes a [`file::Suite`] (`file` and `steps`, with `policy`, `service`, `series`, `expect`), and each case of it is played
-//! (`play`) in a small world (`world`) before a policy (`decider`, `builtin`). Nothing here reads a clock or talks to etcd or
+//! (`play`) in a small world (`world`) before a policy (`decider`, `builtin`), whose schema the configurations fit (`fit`). Nothing here reads a clock or talks to etcd or
 //! fleet, and nothing prints: [`crate::policy_cli`] does.
 
 pub(crate) mod amount;
@@ -10,9 +10,10 @@ pub(crate) mod builtin;
 pub(crate) mod decider;
 pub(crate) mod expect;
 pub(crate) mod file;
+pub(crate) mod fit;
 pub(crate) mod play;
 mod policy;
-mod samples;
+pub(crate) mod samples;
 mod series;
 mod service;
 mod steps;

@@ -12,7 +12,10 @@ use clap::{Arg, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueE
 use crate::config::{ETCD_ENDPOINT_DEFAULT, FleetEndpoint, etcd_url};
 use crate::wasm;
 
+pub use admin::{ADMIN_ADDRESS_DEFAULT, Admin, HealthArgs};
+pub use demo::{DemoArgs, RegisterArgs};
 pub use embedded::{DataArgs, EmbeddedArgs, StopArgs, SuperviseArgs};
+pub use generate::GenerateArgs;
 pub use policy::{
     BenchArgs, BuiltinPolicy, DecideArgs, Format, InspectArgs, NewArgs, PolicyCommand, ReportFormat, Size,
     TestArgs,
@@ -20,11 +23,15 @@ pub use policy::{
 
 /// All went well.
 pub const EXIT_OK: u8 = 0;
-/// `check` found errors, or `run` ended with one.
+/// `check` found errors, `health` that it is not ready, or something failed that has no number of its own.
 pub const EXIT_FAILURE: u8 = 1;
 /// The command line is wrong; clap's own choice.
 pub const EXIT_USAGE: u8 = 2;
-/// `run` was given a configuration with errors (`EX_CONFIG`): a restart will not help.
+/// etcd refused `run` for good, such as its password (`EX_UNAVAILABLE`): a restart helps once etcd is put right.
+pub const EXIT_REFUSED: u8 = 69;
+/// The operating system refused `run` something, such as to listen at `--admin` (`EX_OSERR`): a restart may help.
+pub const EXIT_SYSTEM: u8 = 71;
+/// `run` was given a configuration or files with errors (`EX_CONFIG`): a restart will not help.
 pub const EXIT_CONFIG: u8 = 78;
 
 /// Where the configuration file is unless told otherwise.
@@ -49,8 +56,18 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Report everything that is wrong with a configuration; asks neither etcd nor fleet, exits 1 on errors
     Check(CheckArgs),
+    /// Ask a Dynamite that runs on this machine whether it is ready; exits 1 if it is not
+    Health(HealthArgs),
     /// Print the JSON Schema of the configuration
     Schema,
+    /// See it scale within a minute, without etcd or fleet
+    Demo(DemoArgs),
+    /// Register an instance in etcd for as long as this runs; what a unit of the demo does
+    #[command(hide = true)]
+    Register(Box<RegisterArgs>),
+    /// Write metrics and registrations into etcd as a file describes them, to try a configuration
+    #[command(after_long_help = crate::generate::FORMAT, after_help = "`--help` describes the file.")]
+    Generate(Box<GenerateArgs>),
     /// Write, inspect, test and measure scaling policies in WebAssembly
     #[command(subcommand)]
     Policy(Box<PolicyCommand>),
@@ -99,10 +116,26 @@ pub struct FileArgs {
     #[arg(value_name = "FOLDER", value_delimiter = ',')]
     pub service_folders: Vec<PathBuf>,
 
+    /// Where to keep compiled modules.
+    #[command(flatten)]
+    pub cache: CacheArgs,
+}
+
+/// Where to keep compiled modules.
+#[derive(Args, Clone, Debug)]
+pub struct CacheArgs {
     /// The folder for compiled policy modules, which nobody else may write [default: /var/cache/dynamite for root,
     /// otherwise dynamite in `XDG_CACHE_HOME` or ~/.cache]
     #[arg(long, alias = "cache_dir", env = "DYNAMITE_CACHE_DIR", value_name = "FOLDER")]
     pub cache_dir: Option<PathBuf>,
+}
+
+impl CacheArgs {
+    /// The folder for compiled modules, given or not; none if there is no place for it.
+    #[must_use]
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.cache_dir.clone().or_else(wasm::cache_folder_default)
+    }
 }
 
 impl FileArgs {
@@ -110,12 +143,6 @@ impl FileArgs {
     #[must_use]
     pub fn config_file(&self) -> PathBuf {
         self.config_file.clone().unwrap_or_else(|| CONFIG_FILE_DEFAULT.into())
-    }
-
-    /// The folder for compiled modules, given or not; none if there is no place for it.
-    #[must_use]
-    pub fn cache_dir(&self) -> Option<PathBuf> {
-        self.cache_dir.clone().or_else(wasm::cache_folder_default)
     }
 }
 
@@ -183,6 +210,10 @@ pub struct RunArgs {
     )]
     #[arg(value_parser = clap::value_parser!(u64).range(2..=60))]
     pub lease_ttl: u64,
+
+    /// Where to answer `/healthz` and `/readyz`, or `off` [default: 127.0.0.1:7479, and no matter if that is taken]
+    #[arg(long, env = "DYNAMITE_ADMIN", value_name = "ADDRESS")]
+    pub admin: Option<Admin>,
 }
 
 impl RunArgs {
@@ -283,7 +314,10 @@ pub enum LogLevel {
     Trace,
 }
 
+mod admin;
+mod demo;
 mod embedded;
+mod generate;
 mod policy;
 #[cfg(test)]
 mod tests;

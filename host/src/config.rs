@@ -15,7 +15,7 @@ use crate::wasm::Limits;
 
 mod check;
 mod endpoint;
-mod etcd_paths;
+pub(crate) mod etcd_paths;
 mod file;
 mod load;
 mod module_config;
@@ -34,12 +34,13 @@ pub(crate) mod suggest;
 mod tests;
 pub(crate) mod tree;
 mod units;
-mod violations;
+pub(crate) mod violations;
 pub(crate) mod words;
 
 pub use endpoint::{ETCD_ENDPOINT_DEFAULT, EndpointError, FLEET_SOCKET_DEFAULT, etcd_url};
 pub use load::{Loaded, SERVICE_FOLDER_DEFAULT, from_stored, load};
 pub use modules::{ModuleLoader, Modules, takes};
+pub(crate) use policy_file::Config as ModuleConfig;
 pub use report::Report;
 pub use schema::schema;
 pub use units::{ParseUnit, UnitFileProblem, parse_unit};

@@ -4,22 +4,27 @@ use std::future::Future;
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
-use crate::cli::{EmbeddedArgs, EtcdApi, EtcdArgs, RunArgs, StopArgs};
+use crate::admin;
+use crate::cli::{
+    EXIT_CONFIG, EXIT_REFUSED, EXIT_SYSTEM, EmbeddedArgs, EtcdApi, EtcdArgs, RunArgs, StopArgs,
+};
 use crate::clock::SystemClock;
 use crate::config::Modules as Loaded;
 use crate::config::{self, Config, ModuleLoader, Report};
 use crate::embedded::{self, Embedded};
 use crate::engine::{Chain, Parts, World};
 use crate::fleet::http::HttpFleet;
+use crate::health::Health;
 use crate::lead;
 use crate::modules::LiveModules;
 use crate::record::{self, Stored};
+use crate::signals::told_to_end;
 use crate::store::connect::{AnyStore, Api, Settings, connect};
 use crate::store::{self, Store};
 
@@ -37,7 +42,7 @@ impl World for Real {
     type Modules = LiveModules;
 }
 
-/// A configuration, and the modules of its policies.
+/// A configuration, and the modules of its policies, or why they cannot be used.
 type Ready = (Config, Loaded);
 
 /// Why the daemon did not start, or ended.
@@ -67,6 +72,25 @@ pub enum Error {
     /// Signals cannot be waited for.
     #[error("signals cannot be waited for")]
     Signal(#[source] std::io::Error),
+    /// The address of the admin endpoint cannot be listened at.
+    #[error("the admin endpoint cannot be opened; see --admin")]
+    Admin(#[source] std::io::Error),
+}
+
+impl Error {
+    /// What the process exits with, so that its supervisor knows whether a restart may help.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Config(_)
+            | Self::NoConfig { .. }
+            | Self::Store(store::Error::Setting(_))
+            | Self::Fleet(_)
+            | Self::NoDataDir => EXIT_CONFIG,
+            Self::Store(_) => EXIT_REFUSED,
+            Self::Signal(_) | Self::Admin(_) | Self::Embedded(_) => EXIT_SYSTEM,
+        }
+    }
 }
 
 /// Runs until SIGTERM or SIGINT. The services keep running.
@@ -74,16 +98,10 @@ pub enum Error {
 /// # Errors
 /// What makes a start useless; everything else is waited out.
 pub async fn run(args: &RunArgs) -> Result<(), Error> {
-    let mut terminate = signal(SignalKind::terminate()).map_err(Error::Signal)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(Error::Signal)?;
-    // The end of the first process of a container ends every other.
-    let takes_units_along = args.embedded.embedded && std::process::id() == 1;
-    let shutdown = async {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
-        if takes_units_along {
+    let told = told_to_end().map_err(Error::Signal)?;
+    serve(args, async {
+        let name = told.await;
+        if takes_units_along(args) {
             tracing::info!(
                 signal = name,
                 "ending, and the services with this container; they come back with it"
@@ -91,11 +109,21 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
         } else {
             tracing::info!(signal = name, "ending; the services keep running");
         }
-    };
+    })
+    .await
+}
+
+/// Runs until `shutdown` is ready. The services keep running.
+///
+/// # Errors
+/// As [`run`].
+pub async fn serve(args: &RunArgs, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     tokio::pin!(shutdown);
     let path = args.files.config_file();
-    let mut loader = ModuleLoader::new(args.files.cache_dir());
+    let mut loader = ModuleLoader::new(args.files.cache.folder());
     let from_file = read_file(&path, &args.files.service_folders, &mut loader)?;
+    let health = Arc::new(Health::default());
+    admin::start(args.admin, health.clone()).map_err(Error::Admin)?;
     let mut rng = fastrand::Rng::new();
     let embedded = if args.embedded.embedded { Some(start_embedded(&args.embedded).await?) } else { None };
     let known_etcd = from_file.as_ref().and_then(|(config, _)| config.etcd_endpoint.as_deref());
@@ -105,7 +133,7 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
     }
     let (store, (config, modules)) = tokio::select! {
         () = &mut shutdown => return Ok(()),
-        ready = reach(&settings, from_file, &path, &mut loader) => ready?,
+        ready = health.answering(reach(&settings, from_file, &path, &mut loader, &health)) => ready?,
     };
     let endpoint = match &embedded {
         Some(embedded) => embedded.fleet_endpoint(),
@@ -114,11 +142,11 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), fleet = %endpoint, etcd = settings.endpoints.join(","), "started");
     let holder = holder(&mut rng);
     let modules = LiveModules::new(&config, loader.into_host(), &modules);
-    let parts = Parts { store, fleet: HttpFleet::new(&endpoint)?, clock: SystemClock, modules, rng };
+    let parts = Parts { store, fleet: HttpFleet::new(&endpoint)?, clock: SystemClock, modules, health, rng };
     let ttl = Duration::from_secs(args.lease_ttl);
     let ended = Box::pin(lead::serve::<Real, _>(parts, &holder, ttl, |_| Ok(config.clone()), shutdown)).await;
     if let Some(embedded) = embedded {
-        if takes_units_along {
+        if takes_units_along(args) {
             embedded.suspend_units().await;
         } else {
             tracing::info!(
@@ -142,6 +170,11 @@ pub async fn stop(args: &StopArgs) -> Result<usize, Error> {
     let units = embedded.stop_units().await;
     embedded.stop().await;
     Ok(units)
+}
+
+/// Whether units end with Dynamite: the end of the first process of a container ends every other.
+fn takes_units_along(args: &RunArgs) -> bool {
+    args.embedded.embedded && std::process::id() == 1
 }
 
 /// Serves etcd and fleet in this process.
@@ -171,7 +204,8 @@ fn read_file(path: &Path, folders: &[PathBuf], loader: &mut ModuleLoader) -> Res
     ready(config::load(path, folders, config::parse_unit, loader)).map(Some)
 }
 
-/// What was loaded, if it is without errors.
+/// What was loaded, if it can be used. A module that cannot keeps its own policy from deciding, and nothing else: the
+/// services must be looked after whatever became of a file.
 fn ready(mut loaded: config::Loaded) -> Result<Ready, Error> {
     let modules = std::mem::take(&mut loaded.modules);
     let (config, report) = loaded.into_result().map_err(Error::Config)?;
@@ -180,12 +214,13 @@ fn ready(mut loaded: config::Loaded) -> Result<Ready, Error> {
 }
 
 fn warn(report: &Report) {
-    for warning in report.messages() {
+    for warning in report.warning_messages() {
         tracing::warn!("configuration: {warning}");
     }
 }
 
-fn settings(args: &EtcdArgs, from_file: Option<&str>, seed: u64) -> Settings {
+/// How etcd is reached, by the flags or else by the configuration file.
+pub(crate) fn settings(args: &EtcdArgs, from_file: Option<&str>, seed: u64) -> Settings {
     Settings {
         endpoints: args.endpoints(from_file),
         api: match args.api {
@@ -208,15 +243,16 @@ async fn reach(
     from_file: Option<Ready>,
     path: &Path,
     loader: &mut ModuleLoader,
+    health: &Health,
 ) -> Result<(AnyStore, Ready), Error> {
     if from_file.is_none() {
         tracing::warn!(path = %path.display(), "there is no configuration file; using the stored configuration");
     }
-    let store = patiently("connecting to etcd", || connect(settings.clone())).await?;
+    let store = patiently("connecting to etcd", health, || connect(settings.clone())).await?;
     if let Some(ready) = from_file {
         return Ok((store, ready));
     }
-    let entries = patiently("reading the stored configuration", || store.list(record::ROOT)).await?;
+    let entries = patiently("reading the stored configuration", health, || store.list(record::ROOT)).await?;
     let stored = Stored::read(entries.iter().map(|entry| (&*entry.key, &*entry.value)));
     let Some(text) = &stored.configuration else { return Err(Error::NoConfig { path: path.to_owned() }) };
     let base = path.parent().unwrap_or(Path::new(""));
@@ -227,11 +263,14 @@ async fn reach(
 /// Repeats a call to etcd while its failure may pass.
 async fn patiently<T, Call: Future<Output = Result<T, store::Error>>>(
     what: &str,
+    health: &Health,
     mut call: impl FnMut() -> Call,
 ) -> Result<T, store::Error> {
     let mut told = false;
     loop {
-        match call().await {
+        let result = call().await;
+        health.note_etcd(&result);
+        match result {
             Err(error) if error.is_transient() => {
                 if !std::mem::replace(&mut told, true) {
                     tracing::warn!(error = %Chain(&error), "{what} failed; trying again");
@@ -247,4 +286,24 @@ async fn patiently<T, Call: Future<Output = Result<T, store::Error>>>(
 fn holder(rng: &mut fastrand::Rng) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}-{}-{:08x}", host.trim(), std::process::id(), rng.u32(..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_supervisor_can_tell_whether_a_restart_may_help() {
+        let request = || "GET /".to_owned();
+        for (error, code) in [
+            (Error::NoConfig { path: "a.yaml".into() }, 78),
+            (store::Error::Setting("no certificate".into()).into(), 78),
+            (crate::fleet::Error::Invalid { request: request(), reason: "no host".into() }.into(), 78),
+            (store::Error::Refused { request: request(), message: "wrong password".into() }.into(), 69),
+            (store::Error::Garbled { request: request(), detail: "no etcd".into() }.into(), 69),
+            (Error::Admin(ErrorKind::AddrInUse.into()), 71),
+        ] {
+            assert_eq!(error.exit_code(), code, "{error}");
+        }
+    }
 }

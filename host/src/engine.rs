@@ -30,6 +30,7 @@ mod upkeep;
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -43,6 +44,7 @@ use self::main_loop::Engine;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fleet::Fleet;
+use crate::health::Health;
 use crate::modules::Modules;
 use crate::record::Stored;
 use crate::store::{Lock, Store};
@@ -77,6 +79,8 @@ pub struct Parts<W: World> {
     pub clock: W::Clock,
     /// The policies in modules.
     pub modules: W::Modules,
+    /// Where it says how it is.
+    pub health: Arc<Health>,
     /// Randomness, for jitter alone.
     pub rng: fastrand::Rng,
 }
@@ -104,7 +108,6 @@ pub async fn run<W: World>(
         () = shutdown => None,
         lost = serve(&context, config, stored, &mut engine) => Some((lost, engine.records())),
         lost = keep_lease(&context) => Some((lost, engine.records())),
-        never = context.parts.modules.watch() => match never {},
     };
     let unsaved = engine.unsaved();
     drop(engine);
@@ -149,7 +152,9 @@ async fn renew_lease<W: World>(context: &Context<W>) -> bool {
     let mut patience = context.patience("prolonging the lease");
     loop {
         let asked_at = Instant::now();
-        match context.parts.store.renew(&context.lock).await {
+        let renewed = context.parts.store.renew(&context.lock).await;
+        context.parts.health.note_etcd(&renewed);
+        match renewed {
             Ok(true) => {
                 patience.succeeded();
                 context.prolong(asked_at);

@@ -2,7 +2,6 @@
 //! has an effect or after, and time is tokio's, which tests pause.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -407,7 +406,11 @@ impl Modules for Link {
         Ok(Verdict { proposal, reason: "30 each".to_owned(), state: vec![calls], wake_at: None })
     }
 
-    async fn watch(&self) -> Infallible {
+    fn unusable(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn renewed(&self) -> Vec<String> {
         pending().await
     }
 }

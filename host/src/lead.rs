@@ -1,5 +1,6 @@
 //! Leadership: one Dynamite at a time runs the services, others stand by until its lease ends.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 
@@ -7,12 +8,16 @@ use tokio::time::{Instant, sleep};
 
 use crate::config::Config;
 use crate::engine::{self, Chain, Ended, Parts, World};
+use crate::health::{Health, Stage};
 use crate::modules::Modules;
 use crate::record::{self, Stored};
 use crate::store::{self, Lock, Store};
 
 /// How often a standby tries to take the lease.
 const CAMPAIGN_PAUSE: Duration = Duration::from_millis(500);
+
+/// The lease, when it was asked for, and what is stored.
+type Lead = (Lock, Instant, Stored);
 
 /// Leads, whenever nobody else does, until `shutdown` is ready. `configure` makes the configuration, given what is stored.
 ///
@@ -30,9 +35,9 @@ pub async fn serve<W: World, E>(
     loop {
         let (lock, locked_at, stored) = tokio::select! {
             () = &mut shutdown => return Ok(()),
-            led = take_lead(&parts.store, holder, ttl, &remembered) => led,
+            led = parts.health.answering(take_lead(&parts.store, &parts.health, (holder, ttl), &remembered)) => led,
             // Whoever stands by for long must not lead with the modules of its start.
-            never = parts.modules.watch() => match never {},
+            never = stay_up_to_date(&parts.modules) => match never {},
         };
         let config = configure(&stored)?;
         let ended;
@@ -47,29 +52,34 @@ pub async fn serve<W: World, E>(
     }
 }
 
+/// Takes over modules that change.
+async fn stay_up_to_date<M: Modules>(modules: &M) -> Infallible {
+    loop {
+        modules.renewed().await;
+    }
+}
+
 /// Takes the lease and reads what is stored, however long that takes.
 async fn take_lead<S: Store>(
     store: &S,
-    holder: &str,
-    ttl: Duration,
+    health: &Health,
+    (holder, ttl): (&str, Duration),
     remembered: &[(String, String)],
-) -> (Lock, Instant, Stored) {
+) -> Lead {
+    health.enter(Stage::Campaigning);
     let mut told = None;
     loop {
-        let locked_at = Instant::now();
-        let news = match store.lock(record::LEADER, holder, ttl).await {
-            Ok(Some(lock)) => match read(store, remembered).await {
-                Ok(stored) => {
-                    tracing::info!(holder, "leading");
-                    return (lock, locked_at, stored);
-                }
-                Err(error) => {
-                    // Given back, so that the next try need not wait for it to run out.
-                    let _unlocked = store.unlock(&lock).await;
-                    Chain(&error).to_string()
-                }
-            },
-            Ok(None) => "another Dynamite leads; standing by until its lease ends".to_owned(),
+        let tried = try_to_lead(store, (holder, ttl), remembered).await;
+        health.note_etcd(&tried);
+        let news = match tried {
+            Ok(Some(lead)) => {
+                tracing::info!(holder, "leading");
+                return lead;
+            }
+            Ok(None) => {
+                health.enter(Stage::StandingBy);
+                "another Dynamite leads; standing by until its lease ends".to_owned()
+            }
             Err(error) => Chain(&error).to_string(),
         };
         if told.as_ref() != Some(&news) {
@@ -77,6 +87,24 @@ async fn take_lead<S: Store>(
             told = Some(news);
         }
         sleep(CAMPAIGN_PAUSE).await;
+    }
+}
+
+/// Takes the lease if it is free, and reads what is stored; `None` when somebody else has it.
+async fn try_to_lead<S: Store>(
+    store: &S,
+    (holder, ttl): (&str, Duration),
+    remembered: &[(String, String)],
+) -> Result<Option<Lead>, store::Error> {
+    let locked_at = Instant::now();
+    let Some(lock) = store.lock(record::LEADER, holder, ttl).await? else { return Ok(None) };
+    match read(store, remembered).await {
+        Ok(stored) => Ok(Some((lock, locked_at, stored))),
+        Err(error) => {
+            // Given back, so that the next try need not wait for it to run out.
+            let _unlocked = store.unlock(&lock).await;
+            Err(error)
+        }
     }
 }
 

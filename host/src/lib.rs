@@ -19,6 +19,9 @@
 //!   the narrow trait through which the engine asks them, and what takes over files that change.
 //! - [`config`] reads and checks the YAML; beyond it a configuration is valid.
 //! - `cases` puts policies to cases in YAML files; [`policy_cli`] is the command `dynamite policy` around it.
+//! - [`health`] is what the loop says of itself; [`admin`] tells others, from a thread that the loop cannot hold up.
+//! - [`generate`] is the command `dynamite generate`: it writes metrics as a file describes them, in the words of `cases`.
+//! - [`demo`] is the command `dynamite demo`: the daemon on [`embedded`], an application and a load for it, and what it decides.
 //! - [`embedded`] serves etcd's and fleet's APIs within the process and runs units without systemd: `run --embedded`. The
 //!   engine talks to it over HTTP as to real ones; each of the two servers by itself is for tests and benchmarks.
 //!   [`embedded::units`] has the rules of processes, and says who outlives whom.
@@ -33,22 +36,27 @@
 //! - Everything has a limit, named in a constant that says why.
 //! - The cost of a sample does not grow with the number of services, policies or series.
 
+pub mod admin;
 mod cases;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod demo;
 pub mod embedded;
 pub mod engine;
 #[cfg(test)]
 mod fakes;
 pub mod fleet;
+pub mod generate;
+pub mod health;
 pub mod lead;
 pub mod metrics;
 pub mod modules;
 pub mod policy_cli;
 pub mod record;
 pub mod scaling;
+pub mod signals;
 pub mod store;
 pub mod telemetry;
 pub mod tls;

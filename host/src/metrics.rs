@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use key::parse_timestamp;
 use ledger::Ledger;
-pub use view::Writer;
+pub use view::{Writer, shown_until};
 
 use crate::config::{Cleanup, Config, MetricWindow};
 use crate::scaling::{Sample, Window};

@@ -1,9 +1,10 @@
 //! What the engine needs of policies in WebAssembly: a narrow trait, and what stands behind it in the daemon.
 
+mod file;
 mod lanes;
 mod live;
+mod ration;
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -24,9 +25,12 @@ pub struct Question {
 
 /// Policies that can be asked.
 pub trait Modules: Send + Sync {
-    /// Asks a policy, which takes no longer than its limits allow, and a place to become free. An error is a failure of
-    /// the policy, in words for the operator.
+    /// Asks a policy at once, and waits for its answer when polled. It takes no longer than its limits allow, and a place to
+    /// become free. An error is a failure of the policy, in words for the operator.
     fn decide(&self, question: Question) -> impl Future<Output = Result<Verdict, String>> + Send;
-    /// Takes over modules that change, for as long as it is polled. Between two decisions a policy may become another.
-    fn watch(&self) -> impl Future<Output = Infallible> + Send;
+    /// The policies whose modules cannot be used: each question to one of them fails, and says why.
+    fn unusable(&self) -> Vec<String>;
+    /// Takes over modules that change, for as long as it is polled: between two decisions a policy may become another.
+    /// Returns the policies that have become another.
+    fn renewed(&self) -> impl Future<Output = Vec<String>> + Send;
 }

@@ -26,6 +26,13 @@ fn the_example_passes_the_check() {
 }
 
 #[test]
+fn what_the_demo_runs_passes_the_check() {
+    let (code, out, err) = dynamite(&["check", "examples/demo/dynamite.yaml"], &[]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert_eq!(out, "examples/demo/dynamite.yaml: 4 services, 3 policies, no errors\n");
+}
+
+#[test]
 fn a_configuration_with_errors_fails_the_check() {
     let (code, out, err) = dynamite(&["check", "Cargo.toml"], &[]);
     assert_eq!(code, Some(1), "{out}{err}");
@@ -63,23 +70,26 @@ fn the_environment_is_read_and_flags_beat_it() {
 #[test]
 fn an_empty_variable_counts_as_not_set() {
     let all = "CONFIG_FILE SERVICE_FOLDER FLEET_ENDPOINT ETCD_ENDPOINT ETCD_API ETCD_CA_FILE ETCD_CERT_FILE ETCD_KEY_FILE \
-               ETCD_USER ETCD_PASSWORD LOG_FORMAT LOG_LEVEL LEASE_TTL";
+               ETCD_USER ETCD_PASSWORD LOG_FORMAT LOG_LEVEL LEASE_TTL ADMIN";
     let names: Vec<String> = all.split_whitespace().map(|name| format!("DYNAMITE_{name}")).collect();
     let mut empty: Vec<(&str, &str)> = names.iter().map(|name| (&**name, "")).collect();
     empty.push(("RUST_LOG", ""));
     let (code, out, err) = dynamite(&["check", "examples/apache/dynamite.yaml"], &empty);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{out}");
     // It ends because of the certificate, after a warning, which an empty RUST_LOG does not silence.
-    let run = ["-c", "examples/apache/dynamite.yaml", "-s", "nowhere", "--etcd-ca-file", "nowhere.pem"];
+    let mut run =
+        vec!["-c", "examples/apache/dynamite.yaml", "-s", "nowhere", "--etcd-ca-file", "nowhere.pem"];
+    run.extend(["--admin", "off"]);
     let (code, _, err) = dynamite(&run, &empty);
-    assert_eq!(code, Some(1), "{err}");
+    assert_eq!(code, Some(78), "{err}");
     assert!(err.contains("no folder `nowhere`") && err.contains("nowhere.pem"), "{err}");
 }
 
 #[test]
 fn a_file_that_is_missing_is_named_before_etcd_is_asked() {
-    let (code, _, err) = dynamite(&["-c", "nowhere.yaml", "--etcd-ca-file", "nowhere.pem"], &[]);
-    assert_eq!(code, Some(1), "{err}");
+    let off = ("DYNAMITE_ADMIN", "off");
+    let (code, _, err) = dynamite(&["-c", "nowhere.yaml", "--etcd-ca-file", "nowhere.pem"], &[off]);
+    assert_eq!(code, Some(78), "{err}");
     assert!(err.contains("no configuration file") && err.contains("nowhere.yaml"), "{err}");
 }
 
@@ -96,11 +106,37 @@ fn nonsense_is_a_wrong_command_line() {
         ("DYNAMITE_LOG_FORMAT", "xml", "json"),
         ("DYNAMITE_LOG_LEVEL", "loud", "debug"),
         ("DYNAMITE_LEASE_TTL", "61", "2..=60"),
+        ("DYNAMITE_ADMIN", "7479", "127.0.0.1:7479"),
     ] {
         let (code, _, err) = dynamite(&[], &[(variable, value)]);
         assert_eq!(code, Some(2), "{variable}: {err}");
         assert!(err.contains(said), "{variable}: {err}");
     }
+}
+
+#[test]
+fn an_admin_address_that_is_taken_has_an_exit_code_of_its_own() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let run = ["-c", "examples/apache/dynamite.yaml", "--admin", &address];
+    let (code, _, err) = dynamite(&run, &[]);
+    assert_eq!(code, Some(71), "{err}");
+    assert!(
+        err.contains("the admin endpoint cannot be opened; see --admin: Address already in use"),
+        "{err}"
+    );
+}
+
+#[test]
+fn health_without_a_daemon_is_bad() {
+    let (code, out, err) = dynamite(&["health"], &[("DYNAMITE_ADMIN", "127.0.0.1:9")]);
+    assert_eq!((code, err.as_str()), (Some(1), ""));
+    assert!(
+        out.starts_with("not ready: nobody answers at 127.0.0.1:9: ") && out.lines().count() == 1,
+        "{out}"
+    );
+    let (code, out, _) = dynamite(&["health", "--admin", "off"], &[]);
+    assert_eq!((code, out.as_str()), (Some(1), "the admin endpoint is off, so there is nobody to ask\n"));
 }
 
 #[test]
@@ -130,4 +166,34 @@ fn a_new_policy_is_written_once_and_its_cases_are_described() {
     assert_eq!(err, format!("error: `{path}` cannot be written: there is something in it already\n"));
     let (_, help, _) = dynamite(&["policy", "test", "--help"], &[]);
     assert!(help.contains("CASE FILES") && help.contains("closed_loop: true"), "{help}");
+}
+
+#[test]
+fn what_would_be_generated_is_printed_without_an_etcd() {
+    let args = ["generate", "examples/generate/load.yaml", "--dry-run", "--start", "2026-01-01T12:00:00Z"];
+    let (code, out, err) = dynamite(&args, &[]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines[0], "/services/webserver/4f2a/service_instance_name apache@8080.service");
+    assert!(lines[2].starts_with("/metrics/webserver/4f2a/cpu_user/2026-01-01T12:00:00Z "), "{}", lines[2]);
+    assert!(
+        lines[4].contains("/response_time/2026-01-01T12:00:00Z {\"time_backend_response\""),
+        "{}",
+        lines[4]
+    );
+    assert_eq!(lines.len(), 2 + 2 * 130 + 26);
+    let (code, out, err) = dynamite(&["generate", "examples/apache/dynamite.yaml"], &[]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    assert!(
+        err.starts_with("error: unknown key `Dynamite` in the description\n --> examples/apache"),
+        "{err}"
+    );
+}
+
+#[test]
+fn the_policy_of_the_demo_passes_its_cases() {
+    let (module, cases) = ("examples/demo/keep_share.wasm", "examples/demo/cases.yaml");
+    let (code, out, err) = dynamite(&["policy", "test", module, cases], &[]);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("test result: ok. 8 passed; 0 failed"), "{out}");
 }

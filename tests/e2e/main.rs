@@ -4,7 +4,11 @@
 
 mod accidents;
 mod conformance;
+mod demo;
 mod embedded;
+mod examples;
+mod generate;
+mod health;
 mod modules;
 mod policies;
 mod recovery;

@@ -9,6 +9,7 @@ use dynamite::store::connect::Api;
 use dynamite_tests::daemon::binary;
 use dynamite_tests::modules::{Target, module};
 use dynamite_tests::scene::{CONFIG, Scene, eventually, now};
+use tokio::time::Instant;
 
 /// The usual configuration with another policy in place of the thresholds, and its module beside it.
 fn configure(scene: &Scene, package: &str, keys: &str) -> Result<()> {
@@ -137,6 +138,65 @@ async fn a_module_is_replaced_while_it_runs_and_a_bad_one_is_refused() -> Result
         Ok(())
     })
     .await
+}
+
+#[tokio::test]
+async fn a_module_that_cannot_be_used_fails_its_policy_alone_until_a_good_file_is_there() -> Result<()> {
+    let scene = Scene::start(Api::V2).await?;
+    configure(&scene, "target-tracking", TARGET)?;
+    let file = scene.config_path().with_file_name("policy.wasm");
+    let away = file.with_extension("away");
+    std::fs::rename(&file, &away)?;
+    let status = "/_dynamite/state/policy/apache/custom";
+    let config = scene.config_path();
+    let (passed, said) = run(&["check", config.to_str().context("a path")?])?;
+    ensure!(!passed && said.contains("cannot be used") && said.contains("1 error"), "{said}");
+    for _ in 0..2 {
+        let daemon = scene.dynamite()?;
+        scene.until_running(&daemon).await?;
+        scene.until_apaches(&[8080, 8081], &daemon).await?;
+        eventually(&daemon, async || {
+            let failing = scene.value(status).await?;
+            ensure!(failing.contains("failing") && failing.contains("No such file"), "{failing:?}");
+            Ok(())
+        })
+        .await?;
+        ensure!(daemon.log().contains("ERROR custom: its module cannot be used"), "{}", daemon.log());
+        let (ended, _) = daemon.terminate().await?;
+        ensure!(ended.success(), "{ended}");
+    }
+    let daemon = scene.dynamite()?;
+    scene.until_running(&daemon).await?;
+    load_of_two(&scene, 100).await?;
+    std::fs::rename(&away, &file)?;
+    scene.until_apaches(&[8080, 8081, 8082, 8083], &daemon).await?;
+    eventually(&daemon, async || {
+        let failing = scene.value(status).await?;
+        ensure!(failing.is_empty(), "{failing:?}");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_a_module_logs_is_bounded_over_time() -> Result<()> {
+    let scene = Scene::start(Api::V3).await?;
+    configure(&scene, "hostile", "      config: {do: flood}\n")?;
+    let daemon = scene.dynamite_logging("debug")?;
+    scene.until_running(&daemon).await?;
+    let began = Instant::now();
+    eventually(&daemon, async || {
+        sample(&scene, "a", 1).await?;
+        let decisions = daemon.log().lines().filter(|line| line.contains("custom answered")).count();
+        ensure!(decisions >= 10, "{decisions} decisions");
+        Ok(())
+    })
+    .await?;
+    let log = daemon.log();
+    let lines = log.lines().filter(|line| line.contains("custom says: line")).count() as u64;
+    ensure!((1..=101 + began.elapsed().as_secs()).contains(&lines), "{lines} of 200 lines: {log}");
+    ensure!(log.contains("lines were left out"), "{log}");
+    Ok(())
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The built `dynamite`, running.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -58,6 +59,16 @@ impl Daemon {
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.child.id().unwrap_or(0)
+    }
+
+    /// Where its admin endpoint is, as it logs it.
+    ///
+    /// # Errors
+    /// That it has not logged it yet.
+    pub fn admin(&self) -> Result<SocketAddr> {
+        let log = self.log();
+        let address = log.split_once("answering /readyz address=").context("no admin endpoint yet")?.1;
+        Ok(address.split_whitespace().next().context("an address")?.parse()?)
     }
 
     /// Kills it without a warning.

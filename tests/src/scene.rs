@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use dynamite::config::FleetEndpoint;
-use dynamite::embedded::fleet::{FleetServer, Options};
+use dynamite::embedded::fleet::{FleetServer, Machine, Options};
 use dynamite::fleet::Fleet;
 use dynamite::fleet::http::HttpFleet;
 use dynamite::store::Store;
@@ -133,6 +133,12 @@ impl Scene {
         connect_to(&self.etcd_endpoint, self.api).await
     }
 
+    /// Where etcd is, `host:port`.
+    #[must_use]
+    pub fn etcd_endpoint(&self) -> &str {
+        &self.etcd_endpoint
+    }
+
     /// Where fleet is.
     #[must_use]
     pub fn fleet_endpoint(&self) -> FleetEndpoint {
@@ -231,11 +237,21 @@ impl Scene {
     /// # Errors
     /// What kept it from starting.
     pub fn dynamite_logging(&self, log: &str) -> Result<Daemon> {
-        let (config, fleet) = (self.config_path(), self.fleet_endpoint().to_string());
+        self.dynamite_on(&self.config_path(), log)
+    }
+
+    /// The same with another configuration.
+    ///
+    /// # Errors
+    /// What kept it from starting.
+    pub fn dynamite_on(&self, config: &Path, log: &str) -> Result<Daemon> {
+        let fleet = self.fleet_endpoint().to_string();
         let api = if self.api == Api::V2 { "v2" } else { "v3" };
         let config = config.to_str().context("the path of a temporary folder is text")?;
         let etcd = &*self.etcd_endpoint;
-        let args = ["-c", config, "-e", etcd, "-f", &fleet, "--etcd-api", api, "--lease-ttl", "2"];
+        let mut args = vec!["-c", config, "-e", etcd, "-f", &fleet, "--etcd-api", api, "--lease-ttl", "2"];
+        // A free port: tests run side by side.
+        args.extend(["--admin", "127.0.0.1:0"]);
         Daemon::start(&args, log)
     }
 
@@ -327,6 +343,17 @@ impl Scene {
 async fn connect_to(endpoint: &str, api: Api) -> Result<AnyStore> {
     let settings = Settings { endpoints: vec![endpoint.to_owned()], api, ..Settings::default() };
     Ok(connect(settings).await?)
+}
+
+/// A fleet of several machines: units of which no two go together need one each.
+#[must_use]
+pub fn machines(count: usize) -> Options {
+    let mut options = Options::default();
+    let machine = options.machines.remove(0);
+    options
+        .machines
+        .extend((0..count).map(|number| Machine { id: format!("{number:032x}"), ..machine.clone() }));
+    options
 }
 
 /// The time now.

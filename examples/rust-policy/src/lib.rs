@@ -11,6 +11,9 @@ pub struct Config {
     target: f64,
 }
 
+/// A series that has had no sample for so long is of an instance that is gone.
+const STALE: Duration = Duration::from_mins(1);
+
 /// The policy.
 #[derive(Debug)]
 pub struct KeepLoad;
@@ -25,7 +28,8 @@ impl Policy for KeepLoad {
 
     fn decide(config: &Config, seen: &Observation, (): &mut ()) -> Result<Verdict, String> {
         let window = seen.first_window()?;
-        let Some(load) = window.all().newest().mean() else {
+        let fresh = window.all().fresh(seen.ago(STALE));
+        let Some(load) = fresh.newest().mean() else {
             return Ok(hold(format!("{} has no samples", window.metric)));
         };
         let ratio = load / config.target;

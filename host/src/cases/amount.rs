@@ -10,13 +10,13 @@ const SPAN_MAX: SignedDuration = SignedDuration::from_hours(366 * 24);
 
 impl Reader<'_> {
     /// A span of time: `10s`, `1m30s`, `500ms`; a bare number is seconds.
-    pub(super) fn span(&mut self, fields: &Fields<'_>, key: &str) -> Option<At<SignedDuration>> {
+    pub(crate) fn span(&mut self, fields: &Fields<'_>, key: &str) -> Option<At<SignedDuration>> {
         let node = fields.get(key)?;
         Some(At { value: self.span_of(node, key)?, span: node.span })
     }
 
     /// As [`Self::span`], of a value that is there.
-    pub(super) fn span_of(&mut self, node: &Node, key: &str) -> Option<SignedDuration> {
+    pub(crate) fn span_of(&mut self, node: &Node, key: &str) -> Option<SignedDuration> {
         let span = match &node.value {
             Value::Int(seconds) => i64::try_from(*seconds).ok().map(SignedDuration::from_secs),
             Value::Float(seconds) => SignedDuration::try_from_secs_f64(*seconds).ok(),
@@ -32,7 +32,7 @@ impl Reader<'_> {
     }
 
     /// As [`Self::span`], and longer than nothing.
-    pub(super) fn positive_span(&mut self, fields: &Fields<'_>, key: &str) -> Option<SignedDuration> {
+    pub(crate) fn positive_span(&mut self, fields: &Fields<'_>, key: &str) -> Option<SignedDuration> {
         let At { value, span } = self.span(fields, key)?;
         if value.is_zero() {
             self.error(span, format!("`{key}` must be longer than 0"), None);
@@ -42,7 +42,7 @@ impl Reader<'_> {
     }
 
     /// A time: RFC 3339.
-    pub(super) fn moment(&mut self, fields: &Fields<'_>, key: &str) -> Option<Timestamp> {
+    pub(crate) fn moment(&mut self, fields: &Fields<'_>, key: &str) -> Option<Timestamp> {
         let node = fields.get(key)?;
         let time = match &node.value {
             Value::Text(text) => text.parse().ok(),
@@ -57,7 +57,7 @@ impl Reader<'_> {
     }
 
     /// A list of finite numbers, at least one.
-    pub(super) fn numbers(&mut self, node: &Node, what: &str) -> Option<Vec<f64>> {
+    pub(crate) fn numbers(&mut self, node: &Node, what: &str) -> Option<Vec<f64>> {
         let Value::List(items) = &node.value else {
             self.wrong_form(what, "a list of numbers", node, None);
             return None;
@@ -70,7 +70,7 @@ impl Reader<'_> {
     }
 
     /// A finite number.
-    pub(super) fn finite(&mut self, node: &Node, what: &str) -> Option<f64> {
+    pub(crate) fn finite(&mut self, node: &Node, what: &str) -> Option<f64> {
         match node.value {
             #[expect(clippy::cast_precision_loss, reason = "no metric needs more than 53 bits")]
             Value::Int(value) => Some(value as f64),

@@ -1,5 +1,6 @@
 //! A file of cases as it is written: what is common to them, and each of them.
 
+use std::io;
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -33,7 +34,7 @@ const CASE: [&str; 12] = [
 
 /// The time of a case unless it says otherwise: a Thursday noon.
 const NOW_DEFAULT: &str = "2026-01-01T12:00:00Z";
-/// The largest file.
+/// The largest file, of cases or of samples.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// A file of cases, read and right.
@@ -41,6 +42,8 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 pub(crate) struct Suite {
     /// The file as the user gave it.
     pub(crate) file: String,
+    /// All that is in it.
+    pub(crate) text: String,
     /// Its cases, in order.
     pub(crate) cases: Vec<Case>,
 }
@@ -49,8 +52,8 @@ pub(crate) struct Suite {
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) name: String,
-    /// Its line in the file.
-    pub(crate) line: usize,
+    /// Where its name stands in the file.
+    pub(crate) at: Span,
     pub(crate) policy: Policy,
     pub(crate) service: Service,
     /// When its clock starts.
@@ -66,6 +69,30 @@ pub(crate) struct Case {
     pub(crate) course: Option<Course>,
 }
 
+impl Suite {
+    /// The same with this case alone.
+    pub(crate) fn only(&self, case: &Case) -> Self {
+        Self { file: self.file.clone(), text: self.text.clone(), cases: vec![case.clone()] }
+    }
+
+    /// The case of this name, or the only one.
+    ///
+    /// # Errors
+    /// That there is none, or that there are several.
+    pub(crate) fn one(&self, name: Option<&str>) -> Result<&Case, String> {
+        let mut cases = self.cases.iter().filter(|case| name.is_none_or(|name| case.name == name));
+        match (cases.next(), cases.next(), name) {
+            (Some(case), None, _) => Ok(case),
+            (None, _, Some(name)) => Err(format!("`{}` has no case `{name}`", self.file)),
+            (None, _, None) => Err(format!("`{}` has no case", self.file)),
+            (Some(first), Some(_), _) => {
+                let help = format!("name one with `--case`, such as `--case \"{}\"`", first.name);
+                Err(format!("`{}` has {} cases: {help}", self.file, self.cases.len()))
+            }
+        }
+    }
+}
+
 /// Reads a file of cases, or a file that is one case, for a single decision.
 ///
 /// # Errors
@@ -77,13 +104,21 @@ pub(crate) fn read(path: &Path, kind: Kind) -> Result<Suite, Report> {
         report.add(Diagnostic::error(message));
         report
     };
-    let length = path.metadata().map_or(0, |about| about.len());
-    if length > FILE_BYTES_MAX {
-        return Err(failed(format!("`{name}` has more than {} MiB", FILE_BYTES_MAX >> 20)));
-    }
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| failed(format!("the case file `{name}` cannot be read: {error}")))?;
+    let text =
+        text_of(path).map_err(|error| failed(format!("the case file `{name}` cannot be read: {error}")))?;
     read_text(&name, &text, path.parent().unwrap_or(Path::new("")), kind)
+}
+
+/// The text of a file, and not of a device or a pipe, which may have no end.
+pub(super) fn text_of(path: &Path) -> io::Result<String> {
+    let about = path.metadata()?;
+    if !about.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    if about.len() > FILE_BYTES_MAX {
+        return Err(io::Error::other(format!("it has more than {} MiB", FILE_BYTES_MAX >> 20)));
+    }
+    std::fs::read_to_string(path)
 }
 
 /// What a file holds.
@@ -91,7 +126,7 @@ pub(crate) fn read(path: &Path, kind: Kind) -> Result<Suite, Report> {
 pub(crate) enum Kind {
     /// Cases.
     Cases,
-    /// What one decision needs, at the top level.
+    /// What one decision needs, at the top level; or cases.
     Input,
 }
 
@@ -101,8 +136,10 @@ pub(crate) fn read_text(name: &str, text: &str, folder: &Path, kind: Kind) -> Re
     let mut report = Report::default();
     let mut reader = Reader { source: &source, report: &mut report };
     let cases = match (tree::parse(text), kind) {
-        (Ok(node), Kind::Cases) => FileReader { reader: &mut reader, folder }.cases(&node),
-        (Ok(node), Kind::Input) => {
+        (Ok(node), kind) if kind == Kind::Cases || inner(&node, "cases") != NOTHING => {
+            FileReader { reader: &mut reader, folder }.cases(&node)
+        }
+        (Ok(node), _) => {
             vec![FileReader { reader: &mut reader, folder }.case(&Common::default(), &node, true)]
         }
         (Err(error), _) => {
@@ -111,7 +148,11 @@ pub(crate) fn read_text(name: &str, text: &str, folder: &Path, kind: Kind) -> Re
         }
     };
     report.sort(name);
-    if report.errors() > 0 { Err(report) } else { Ok(Suite { file: name.to_owned(), cases }) }
+    if report.errors() > 0 {
+        Err(report)
+    } else {
+        Ok(Suite { file: name.to_owned(), text: text.to_owned(), cases })
+    }
 }
 
 /// What cases share unless they say otherwise.
@@ -123,6 +164,9 @@ struct Common {
     now: Option<Timestamp>,
     start_takes: SignedDuration,
 }
+
+/// What is wrong with `start_takes` where no instance ever starts.
+const NO_LOOP: &str = "`start_takes` has no effect without `closed_loop: true`";
 
 const NOTHING: Node = Node { span: Span { line: 0, column: 0, len: 0 }, value: Value::Null };
 
@@ -170,10 +214,15 @@ impl FileReader<'_, '_> {
             }
         };
         let cases: Vec<Case> = items.iter().map(|item| self.case(&common, item, false)).collect();
+        if let (Some(span), false) = (fields.key("start_takes"), cases.iter().any(|case| case.closed_loop)) {
+            self.reader.error(span, NO_LOOP, Some("remove the line".to_owned()));
+        }
         for (index, case) in cases.iter().enumerate() {
             if let Some(first) = cases[..index].iter().find(|other| other.name == case.name) {
-                let message =
-                    format!("the case in line {} has the name of that in line {}", case.line, first.line);
+                let message = format!(
+                    "the case in line {} has the name of that in line {}",
+                    case.at.line, first.at.line
+                );
                 self.reader.error(items[index].span, message, None);
             }
         }
@@ -190,7 +239,7 @@ impl FileReader<'_, '_> {
             let help = "add `name: what it shows`".to_owned();
             reader.error(node.span, "a case needs a `name`", Some(help));
         }
-        let line = name.as_ref().map_or(node.span.line, |name| name.span.line);
+        let at = name.as_ref().map_or(node.span, |name| name.span);
         let now = reader.moment(&fields, "now").or(common.now).unwrap_or_else(default_now);
         let overlaid = |base: &Node, key| overlay(base, fields.get(key));
         let policy_node = overlaid(&common.policy, "policy");
@@ -205,14 +254,17 @@ impl FileReader<'_, '_> {
             reader.past_action(&fields, "last_scale_up", now),
             reader.past_action(&fields, "last_scale_down", now),
         );
-        let base = Base { policy: &policy, service: &service, now };
-        let given = self.windows(&fields, &base, now);
+        if !closed_loop && let Some(span) = fields.key("start_takes") {
+            reader.error(span, NO_LOOP, Some("add `closed_loop: true`, or remove the line".to_owned()));
+        }
+        let base = Base { policy: &policy, service: &service, now, closed_loop };
+        let given = self.windows(&fields, &base, (now, &service.seen.instances));
         let (steps, course) = match fields.get("steps") {
             Some(steps) => self.sequence(&fields, steps, &base, &given),
             None => (vec![self.decision(&fields, node, &base, given, single)], None),
         };
         let name = name.map_or_else(String::new, |at| at.value);
-        Case { name, line, policy, service, now, last_up, last_down, steps, closed_loop, start_takes, course }
+        Case { name, at, policy, service, now, last_up, last_down, steps, closed_loop, start_takes, course }
     }
 }
 

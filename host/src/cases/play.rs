@@ -66,7 +66,7 @@ pub(crate) fn play(case: &Case, subject: &dyn Subject) -> Played {
     }
     let mismatches = case.course.as_ref().map(|course| course.compare(&counts)).unwrap_or_default();
     if !mismatches.is_empty() {
-        played.failures.push(Failure { line: case.line, mismatches, ..Failure::default() });
+        played.failures.push(Failure { line: case.at.line, mismatches, ..Failure::default() });
     }
     played
 }
@@ -82,10 +82,7 @@ fn one_step(
     let fresh = world.advance(step);
     let seen = world.observation();
     let Answer { result, cost, log, violations } = decider.decide(&seen, &fresh);
-    let result = result.and_then(|verdict| match &*world.unknown(&verdict.proposal) {
-        [] => Ok(verdict),
-        names => Err(format!("it wants to stop {}, which is none of the instances", names.join(", "))),
-    });
+    let result = result.and_then(|verdict| world.checked(verdict));
     let proposal = result.as_ref().map_or(Proposal::Hold, |verdict| verdict.proposal.clone());
     let answered =
         Answered { now: seen.now, result, wanted: world.wanted(&proposal), log: log.lines.clone() };
@@ -212,11 +209,11 @@ pub(crate) fn summary(seen: &Observation) -> Vec<String> {
     lines
 }
 
-/// What a policy sees at the first decision of a case, and how many instances would come of a verdict.
-pub(crate) fn first_look(case: &Case) -> (Observation, impl Fn(&Proposal) -> u32) {
+/// The world at the first decision of a case.
+pub(crate) fn first_look(case: &Case) -> World<'_> {
     let mut world = World::new(case);
     if let Some(step) = case.steps.first() {
         world.advance(step);
     }
-    (world.observation(), move |proposal| world.wanted(proposal))
+    world
 }

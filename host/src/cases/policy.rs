@@ -2,10 +2,10 @@
 
 use jiff::SignedDuration;
 
-use crate::config::MetricWindow;
 use crate::config::read::{Fields, Reader};
 use crate::config::tree::{Node, Span, Value};
 use crate::config::words::{OPERATORS, UNITS, Words};
+use crate::config::{MetricWindow, ModuleConfig};
 use crate::scaling::{Direction, MetricName, Rule};
 use crate::wasm::Limits;
 
@@ -41,6 +41,8 @@ pub(crate) struct Policy {
     pub(crate) windows: Vec<MetricWindow>,
     /// The value of `config:`, a map.
     pub(crate) config: serde_json::Value,
+    /// The same as it is written, if it is.
+    pub(crate) written: Option<ModuleConfig>,
     /// What the built-in rule decides by, if its keys are given here or in `config`.
     pub(crate) rule: Option<Rule>,
     /// The only direction in which it scales, if there is only one.
@@ -67,11 +69,13 @@ impl Reader<'_> {
         let direction = self.word(&fields, "direction", &DIRECTIONS).and_then(|at| at.value);
         let given = self.rule(&fields);
         let (rule, inner) = self.rule_in_config(config).unwrap_or((given, None));
+        let is_written = config.value != Value::Null;
+        let written = is_written.then(|| ModuleConfig { node: config.clone(), key: config.span });
         let config = match config.to_json() {
             serde_json::Value::Null => serde_json::json!({}),
             config => config,
         };
-        Policy { windows, config, rule, direction: direction.or(inner), cooldown, limits }
+        Policy { windows, config, written, rule, direction: direction.or(inner), cooldown, limits }
     }
 
     fn windows_of(&mut self, fields: &Fields<'_>, span: Span) -> Vec<MetricWindow> {

@@ -12,7 +12,7 @@ pub(super) const COUNT_MAX: usize = 10_000;
 
 /// How a value goes over time.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     /// These values; the last one stays.
     Values(Vec<f64>),
     /// From the first to the second, in a straight line.
@@ -29,8 +29,16 @@ pub(super) enum Shape {
 }
 
 impl Shape {
+    /// The lowest value that there is.
+    pub(super) fn lowest(&self) -> f64 {
+        match self {
+            Self::Values(values) => values.iter().copied().fold(f64::INFINITY, f64::min),
+            Self::Ramp(one, other) | Self::Wave { low: one, high: other, .. } => one.min(*other),
+        }
+    }
+
     /// The value number `index` of `count`, from 0, at this time.
-    pub(super) fn at(&self, index: usize, count: usize, time: Timestamp) -> f64 {
+    pub(crate) fn at(&self, index: usize, count: usize, time: Timestamp) -> f64 {
         match self {
             Self::Values(values) => values.get(index).or(values.last()).copied().unwrap_or(0.0),
             Self::Ramp(from, to) => {

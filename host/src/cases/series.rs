@@ -4,12 +4,15 @@ use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::file::text_of;
 use super::samples::{COUNT_MAX, Generator, Shape, recorded};
+use super::service::Service;
+use super::world::owner;
 use crate::config::MetricWindow;
 use crate::config::read::{At, Fields, Reader, shortened};
 use crate::config::suggest::one_of;
 use crate::config::tree::{Node, Value};
-use crate::scaling::Sample;
+use crate::scaling::{Sample, SeenInstance};
 
 /// The keys of a description of samples.
 const SERIES: [&str; 13] = [
@@ -53,6 +56,10 @@ pub(super) struct Context<'c> {
     pub(super) folder: &'c Path,
     /// The time of the decision.
     pub(super) now: Timestamp,
+    /// The service, for its instances.
+    pub(super) service: &'c Service,
+    /// The instances that there are; none if they follow the decisions, and nobody knows before.
+    pub(super) instances: Option<&'c [SeenInstance]>,
 }
 
 impl Reader<'_> {
@@ -97,7 +104,8 @@ impl Reader<'_> {
             return self.series(node, index, "", context).into_iter().collect();
         }
         let what = format!("the series of `{}`", window.metric);
-        let entries = self.entries(node, &what);
+        let node = with_text_keys(node);
+        let entries = self.entries(&node, &what);
         entries.into_iter().filter_map(|(id, inner)| self.series(inner, index, id.value, context)).collect()
     }
 
@@ -125,7 +133,7 @@ impl Reader<'_> {
             Value::Map(_) => {
                 let keys: Vec<&str> = SERIES.iter().copied().chain([SEED]).collect();
                 let fields = self.fields(node, "a series", &keys);
-                let instance = fields.get("instance").map(ToString::to_string);
+                let instance = fields.get("instance").map(|node| self.known_instance(node, context));
                 let samples = if fields.get("file").is_some() {
                     self.recorded(&fields, context)?
                 } else {
@@ -142,7 +150,39 @@ impl Reader<'_> {
         }
     }
 
+    /// The name or number of an instance that there is.
+    fn known_instance(&mut self, node: &Node, context: &Context<'_>) -> String {
+        let name = node.to_string();
+        let instances = context.instances.unwrap_or_default();
+        let is_known = match context.instances {
+            Some(instances) => owner(instances, "", Some(&name)).is_some(),
+            None => context.service.may_have(&name),
+        };
+        if !is_known {
+            let names = || instances.iter().map(|instance| instance.name.as_str());
+            let help = self.did_you_mean(&name, names()).or_else(|| {
+                names().next()?;
+                Some(format!("known here: {}", one_of(names())))
+            });
+            self.error(node.span, format!("there is no instance `{}`", shortened(&name)), help);
+        }
+        name
+    }
+
+    /// Reports keys that change nothing.
+    pub(super) fn no_effect(&mut self, fields: &Fields<'_>, keys: &[&str], when: &str) {
+        for key in keys {
+            if let Some(span) = fields.key(key) {
+                self.error(span, format!("`{key}` has no effect {when}"), Some("remove it".to_owned()));
+            }
+        }
+    }
+
     fn described(&mut self, fields: &Fields<'_>, node: &Node, now: Timestamp) -> Option<Vec<Sample>> {
+        self.no_effect(fields, &["keep_times"], "without `file`");
+        if fields.get("noise").is_none() {
+            self.no_effect(fields, &[SEED], "without `noise`");
+        }
         let shape = self.shape(fields, node, "a series")?;
         let every = fields.get("every").map(|_| self.positive_span(fields, "every"));
         let every = every.unwrap_or(Some(EVERY_DEFAULT))?;
@@ -177,7 +217,7 @@ impl Reader<'_> {
     }
 
     /// How values go: one of `values`, `value`, `ramp`, and `wave`.
-    pub(super) fn shape(&mut self, fields: &Fields<'_>, node: &Node, what: &str) -> Option<Shape> {
+    pub(crate) fn shape(&mut self, fields: &Fields<'_>, node: &Node, what: &str) -> Option<Shape> {
         let keys = ["values", "value", "ramp", "wave"];
         let mut given = keys.into_iter().filter_map(|key| Some((key, fields.get(key)?)));
         let Some((key, first)) = given.next() else {
@@ -189,6 +229,9 @@ impl Reader<'_> {
         if let Some((other, node)) = given.next() {
             self.error(node.span, format!("`{key}` and `{other}` exclude each other"), None);
             return None;
+        }
+        if key != "wave" {
+            self.no_effect(fields, &["period"], "without `wave`");
         }
         match key {
             "values" => Some(Shape::Values(self.numbers(first, "`values`")?)),
@@ -266,9 +309,15 @@ impl Reader<'_> {
 
     /// The samples of a file, moved in time so that the newest is as old as `ago` says, unless `keep_times`.
     fn recorded(&mut self, fields: &Fields<'_>, context: &Context<'_>) -> Option<Vec<Sample>> {
+        let made_up = ["values", "value", "ramp", "wave", "period", "every", "count", "for", "noise", SEED];
+        self.no_effect(fields, &made_up, "on a recorded file");
+        let keep = self.flag(fields, "keep_times").is_some_and(|at| at.value);
+        if keep {
+            self.no_effect(fields, &["ago"], "with `keep_times`");
+        }
         let file = self.text(fields, "file")?;
         let path = context.folder.join(&file.value);
-        let text = match std::fs::read_to_string(&path) {
+        let text = match text_of(&path) {
             Ok(text) => text,
             Err(error) => {
                 self.error(file.span, format!("`{}` cannot be read: {error}", path.display()), None);
@@ -282,7 +331,6 @@ impl Reader<'_> {
                 return None;
             }
         };
-        let keep = self.flag(fields, "keep_times").is_some_and(|at| at.value);
         let age = self.span(fields, "ago").map_or(SignedDuration::ZERO, |at| at.value);
         let newest = samples.iter().map(|sample| sample.at).max();
         if let (false, Some(newest)) = (keep, newest) {
@@ -293,6 +341,17 @@ impl Reader<'_> {
         }
         Some(samples)
     }
+}
+
+/// The map with numbers among its keys as texts: an id may be a port, and needs no quotes.
+fn with_text_keys(node: &Node) -> Node {
+    let Value::Map(pairs) = &node.value else { return node.clone() };
+    let as_text = |key: &Node| match key.value {
+        Value::Int(number) => Node { span: key.span, value: Value::Text(number.to_string()) },
+        _ => key.clone(),
+    };
+    let pairs = pairs.iter().map(|(key, value)| (as_text(key), value.clone()));
+    Node { span: node.span, value: Value::Map(pairs.collect()) }
 }
 
 /// Whether a window goes by this name: its metric, or its type and its metric.

@@ -58,6 +58,17 @@ impl Service {
         SeenInstance { name: self.unit.unit_name(number), number: seen_number, state, since }
     }
 
+    /// Whether there could be an instance with this name or number.
+    pub(crate) fn may_have(&self, name: &str) -> bool {
+        let number = self.unit.number_of(name).or_else(|| name.parse().ok());
+        match number {
+            Some(number) => {
+                self.ports.numbers().take_while(|other| *other <= number).any(|other| other == number)
+            }
+            None => self.unit.name == name,
+        }
+    }
+
     /// The lowest numbers that none of these instances has.
     pub(crate) fn free_numbers<'s>(&self, taken: &'s [SeenInstance]) -> impl Iterator<Item = u32> + use<'s> {
         self.ports.numbers().filter(|number| taken.iter().all(|instance| instance.number != *number))

@@ -40,6 +40,7 @@ pub(super) struct Base<'b> {
     pub(super) policy: &'b Policy,
     pub(super) service: &'b Service,
     pub(super) now: Timestamp,
+    pub(super) closed_loop: bool,
 }
 
 impl FileReader<'_, '_> {
@@ -80,9 +81,10 @@ impl FileReader<'_, '_> {
             return (Vec::new(), course);
         };
         let mut steps: Vec<Step> = Vec::new();
+        let mut instances: Rc<[SeenInstance]> = base.service.seen.instances.clone().into();
         for item in items {
             let last = steps.last().map(|step| step.now);
-            let more = self.step(item, base, last);
+            let more = self.step(item, base, last, &mut instances);
             if steps.len() + more.len() > DECISIONS_MAX {
                 self.reader.error(item.span, format!("a case has at most {DECISIONS_MAX} decisions"), None);
                 break;
@@ -100,17 +102,26 @@ impl FileReader<'_, '_> {
         (steps, course)
     }
 
-    fn step(&mut self, node: &Node, base: &Base<'_>, last: Option<Timestamp>) -> Vec<Step> {
+    fn step(
+        &mut self,
+        node: &Node,
+        base: &Base<'_>,
+        last: Option<Timestamp>,
+        present: &mut Rc<[SeenInstance]>,
+    ) -> Vec<Step> {
         let fields = self.reader.fields(node, "a step", &STEP);
         let Some(times) = self.times(&fields, node, base.now, last) else { return Vec::new() };
         let reader = &mut *self.reader;
         let expect = fields.get("expect").map(|node| Rc::new(reader.expectation(node)));
         let line = fields.get("expect").map_or(node.span.line, |node| node.span.line);
         let first = times.first().copied().unwrap_or(base.now);
-        let mut instances =
+        let mut instances: Option<Rc<[SeenInstance]>> =
             fields.get("instances").map(|node| reader.instances(node, base.service, first).into());
+        if let Some(instances) = &instances {
+            *present = instances.clone();
+        }
         let load = fields.get("load").and_then(|node| self.load(node, base));
-        let mut given: Rc<[Given]> = self.windows(&fields, base, first).into();
+        let mut given: Rc<[Given]> = self.windows(&fields, base, (first, present)).into();
         let count = times.len();
         let mut steps = Vec::new();
         for (index, now) in times.into_iter().enumerate() {
@@ -173,17 +184,29 @@ impl FileReader<'_, '_> {
             reader.error(node.span, "there is a load, but the policy reads no metric", Some(help));
             return None;
         }
-        match &node.value {
+        let shape = match &node.value {
             Value::Map(_) => {
                 let fields = reader.fields(node, "`load`", &LOAD);
                 reader.shape(&fields, node, "`load`")
             }
             _ => reader.finite(node, "`load`").map(|value| Shape::Values(vec![value])),
+        }?;
+        if shape.lowest() < 0.0 {
+            reader.error(node.span, "`load` must not be negative", None);
         }
+        Some(shape)
     }
 
-    pub(super) fn windows(&mut self, fields: &Fields<'_>, base: &Base<'_>, now: Timestamp) -> Vec<Given> {
-        let context = Context { windows: &base.policy.windows, folder: self.folder, now };
+    /// The samples of a case or a step that is played at this time, before these instances.
+    pub(super) fn windows(
+        &mut self,
+        fields: &Fields<'_>,
+        base: &Base<'_>,
+        (now, present): (Timestamp, &[SeenInstance]),
+    ) -> Vec<Given> {
+        let Base { policy, service, closed_loop, .. } = base;
+        let instances = (!closed_loop).then_some(present);
+        let context = Context { windows: &policy.windows, folder: self.folder, now, service, instances };
         fields.get("windows").map(|node| self.reader.given(node, &context)).unwrap_or_default()
     }
 }

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::FORMAT;
 use super::builtin::Builtin;
 use super::decider::{Pure, Subject};
-use super::file::{Kind, Suite, read_text};
+use super::file::{Kind, Suite, read, read_text};
+use super::fit::misfits;
 use super::play::{Played, play};
 use crate::scaling::{Observation, Proposal, Verdict};
 use crate::wasm::{CallError, Limits, Log, Run};
@@ -81,6 +82,117 @@ cases:
 ";
     let report = read_text("cases.yaml", text, Path::new("nowhere"), Kind::Cases).unwrap_err();
     insta::assert_snapshot!(report);
+}
+
+#[test]
+fn a_device_is_not_waited_for() {
+    let report = read(Path::new("/dev/null"), Kind::Cases).unwrap_err();
+    assert!(report.to_string().contains("it is no file"), "{report}");
+}
+
+#[test]
+fn what_has_no_effect_is_a_mistake() {
+    let text = "
+policy: {metric: cpu, period: 5, period_unit: minute}
+start_takes: 5s
+cases:
+  - name: a
+    start_takes: 10s
+    windows:
+      a: {file: recorded.csv, noise: 5, keep_times: true, ago: 5s}
+      b: {values: [1, 2], keep_times: true, period: 5m, seed: 3}
+      c: {value: 1, instance: web@9.service}
+    expect: {hold: true, within: 2}
+  - name: b
+    service: {instances: 2}
+    steps:
+      - {at: 10s, windows: {1: {value: 5, instance: 2}, 2: 7}, load: -5}
+      - {at: 20s, instances: 1, windows: {x: {value: 5, instance: 2}}, load: {ramp: [5, -1], period: 5s}}
+    expect: {ends_at: 2}
+";
+    let report = read_text("cases.yaml", text, Path::new("nowhere"), Kind::Cases).unwrap_err();
+    insta::assert_snapshot!(report);
+}
+
+#[test]
+fn configurations_are_held_against_the_schema_with_their_places() {
+    let text = "
+policy: {metric: cpu, config: {target: much}}
+cases:
+  - {name: a, expect: {hold: true}}
+  - {name: b, expect: {hold: true}}
+  - {name: c, config: {target: 5, tolerence: 1}, expect: {hold: true}}
+  - {name: d, config: {target: nothing}, expect: {error: refused}}
+  - {name: e, policy: {config: {target: }}, expect: {hold: true}}
+";
+    let schema = r#"{"properties": {"target": {"type": "number"}, "tolerance": {"type": "number"}},
+        "required": ["target"], "additionalProperties": false}"#;
+    insta::assert_snapshot!(misfits(&suite(text), schema).unwrap());
+    let report = misfits(&suite("cases: [{name: a, expect: {hold: true}}]"), schema).unwrap();
+    assert!(report.to_string().contains("cases.yaml:1:16"), "at the name of the case: {report}");
+    assert!(misfits(&suite(text), r#"{"type": 5}"#).is_err());
+}
+
+#[test]
+fn a_load_is_shared_and_of_an_aggregated_metric_all_of_it_is_seen() {
+    let text = "
+policy: {metric: cpu, metric_aggregated: true}
+service: {max_instance: 9, instances: 2}
+cases:
+  - {name: a, steps: [{at: 0s, load: 60, expect: {scale_to: 6, reason: 60 is carried}}]}
+  - {name: b, service: {min_instance: 0, instances: 0}, steps: [{at: 0s, load: 20, expect: {scale_to: 2}}]}
+  - {name: c, policy: {metric_aggregated: false}, steps: [{at: 0s, load: 60, expect: {scale_to: 6}}]}
+";
+    for case in suite(text).cases {
+        assert_eq!(play(&case, &Fake(tens)).failures, Vec::new(), "{}", case.name);
+    }
+}
+
+/// How many series there are.
+fn series(seen: &Observation, _: &[u8]) -> Result<Verdict, CallError> {
+    verdict(Proposal::To(1), format!("{} series", seen.windows[0].series.len()), &[])
+}
+
+#[test]
+fn a_series_stays_until_it_has_been_silent_for_its_window() {
+    let text = "
+policy: {metric: cpu, period: 30}
+service: {instances: 3}
+cases:
+  - name: a
+    closed_loop: true
+    steps:
+      - {at: 0s, load: 30, expect: {reason: 3 series}}
+      - {every: 10s, for: 90s, load: 30, expect: {reason: 3 series}}
+      - {at: 91s, load: 30, expect: {reason: 1 series}}
+    expect: {instances: [3, 1]}
+";
+    assert_eq!(played(text, &Fake(series)).failures, Vec::new());
+}
+
+#[test]
+fn in_a_closed_loop_only_those_go_that_are_up() {
+    let text = "
+policy: {metric: cpu}
+service: {max_instance: 9, instances: 2}
+cases:
+  - name: a
+    closed_loop: true
+    start_takes: 20s
+    steps:
+      - {at: 0s, load: 30}
+      - {at: 10s, load: 0}
+      - {at: 20s, load: 0}
+    expect: {instances: [2, 3, 2, 1]}
+";
+    let newest = |seen: &Observation, _: &[u8]| {
+        let now = u64::try_from(seen.now.as_millisecond()).unwrap_or_default();
+        let now = |series: &&crate::scaling::SeenSeries| series.at_ms.last() == Some(&now);
+        let fresh = seen.windows[0].series.iter().filter(now).filter_map(|series| series.values.last());
+        let sum: f64 = fresh.sum();
+        verdict(Proposal::To(if sum > 20.0 { 3 } else { 0 }), "", &[])
+    };
+    assert_eq!(played(text, &Fake(newest)).failures, Vec::new());
 }
 
 #[test]

@@ -8,9 +8,10 @@ use super::decider::Fresh;
 use super::file::Case;
 use super::series::Given;
 use super::steps::Step;
+use crate::metrics::shown_until;
 use crate::scaling::{
     Direction, InstanceState, Observation, PastAction, Proposal, Sample, SeenInstance, SeenSeries,
-    SeenWindow, Window,
+    SeenWindow, Verdict, Window,
 };
 
 /// The most samples of a series, as in the daemon.
@@ -24,11 +25,13 @@ struct Series {
     instance: Option<String>,
     /// The newest sample that was shown.
     shown: Option<Timestamp>,
+    /// When samples last came.
+    heard: Timestamp,
 }
 
 /// The world of a case.
 #[derive(Debug)]
-pub(super) struct World<'c> {
+pub(crate) struct World<'c> {
     case: &'c Case,
     now: Timestamp,
     instances: Vec<SeenInstance>,
@@ -83,7 +86,9 @@ impl<'c> World<'c> {
             window: Window::new(window.span),
             instance: None,
             shown: None,
+            heard: self.now,
         });
+        series.heard = self.now;
         if given.instance.is_some() {
             series.instance.clone_from(&given.instance);
         }
@@ -95,26 +100,23 @@ impl<'c> World<'c> {
         }
     }
 
-    /// Shares a load out evenly among the running instances, as a sample of the first metric for each of them.
+    /// Shares a load out evenly among the running instances, as a sample of the first metric for each of them. Of an
+    /// aggregated metric all of it is the sample.
     fn carry(&mut self, load: f64) {
-        let running: Vec<&SeenInstance> =
-            self.instances.iter().filter(|instance| instance.state == InstanceState::Running).collect();
-        let Ok(count) = u32::try_from(running.len()) else { return };
-        if count == 0 {
-            return;
-        }
-        let samples = vec![Sample { at: self.now, value: load / f64::from(count) }];
-        let aggregated = self.case.policy.windows.first().is_some_and(|window| window.aggregated);
-        let of = |instance: &SeenInstance| Given {
-            window: 0,
-            id: instance.number.to_string(),
-            instance: Some(instance.name.clone()),
-            samples: samples.clone(),
+        let sample = |id, instance, value| {
+            let samples = vec![Sample { at: self.now, value }];
+            Given { window: 0, id, instance, samples }
         };
+        let aggregated = self.case.policy.windows.first().is_some_and(|window| window.aggregated);
         let given: Vec<Given> = if aggregated {
-            vec![Given { window: 0, id: String::new(), instance: None, samples }]
+            vec![sample(String::new(), None, load)]
         } else {
-            running.into_iter().map(of).collect()
+            let running = self.instances.iter().filter(|instance| instance.state == InstanceState::Running);
+            let share = load / f64::from(u32::try_from(running.clone().count()).unwrap_or(u32::MAX));
+            let of = |instance: &SeenInstance| {
+                sample(instance.number.to_string(), Some(instance.name.clone()), share)
+            };
+            running.map(of).collect()
         };
         for given in &given {
             self.take(given);
@@ -142,7 +144,7 @@ impl<'c> World<'c> {
     }
 
     /// What the policy sees now.
-    pub(super) fn observation(&self) -> Observation {
+    pub(crate) fn observation(&self) -> Observation {
         let mut service = self.case.service.seen.clone();
         service.instances.clone_from(&self.instances);
         let windows = self.case.policy.windows.iter().zip(&self.series);
@@ -152,7 +154,11 @@ impl<'c> World<'c> {
             unit: window.unit.clone().unwrap_or_default(),
             aggregated: window.aggregated,
             length_ms: u64::try_from(window.span.as_millis()).unwrap_or(0),
-            series: by_id.iter().map(|(id, series)| self.seen_series(id, series)).collect(),
+            series: by_id
+                .iter()
+                .filter(|(_, series)| self.now <= shown_until(series.heard, window.span))
+                .map(|(id, series)| self.seen_series(id, series))
+                .collect(),
         });
         Observation {
             now: self.now,
@@ -181,7 +187,7 @@ impl<'c> World<'c> {
     }
 
     /// How many instances there shall be by a proposal: within the bounds, and only in a direction that the policy has.
-    pub(super) fn wanted(&self, proposal: &Proposal) -> u32 {
+    pub(crate) fn wanted(&self, proposal: &Proposal) -> u32 {
         let count = self.count();
         let wanted = self.case.service.bounds().clamp(proposal.wanted(count));
         match self.case.policy.direction {
@@ -191,11 +197,15 @@ impl<'c> World<'c> {
         }
     }
 
-    /// The names in a proposal that no instance has.
-    pub(super) fn unknown<'p>(&self, proposal: &'p Proposal) -> Vec<&'p str> {
-        let Proposal::Stop(names) = proposal else { return Vec::new() };
+    /// A verdict, unless it names instances that there are not.
+    pub(crate) fn checked(&self, verdict: Verdict) -> Result<Verdict, String> {
+        let Proposal::Stop(names) = &verdict.proposal else { return Ok(verdict) };
         let is_unknown = |name: &&String| self.instances.iter().all(|instance| instance.name != **name);
-        names.iter().filter(is_unknown).map(String::as_str).collect()
+        let unknown: Vec<&str> = names.iter().filter(is_unknown).map(String::as_str).collect();
+        if unknown.is_empty() {
+            return Ok(verdict);
+        }
+        Err(format!("it wants to stop {}, which is none of the instances", unknown.join(", ")))
     }
 
     /// Lets the instances follow a decision, unless the policy is resting.
@@ -209,8 +219,11 @@ impl<'c> World<'c> {
             (self.last_up, self.scaled_up_at) = (Some(action), Some(self.now));
             self.grow(wanted - count);
         } else if wanted < count && !resting(self.scaled_down_at) {
-            (self.last_down, self.scaled_down_at) = (Some(action), Some(self.now));
-            self.shrink(count - wanted, proposal);
+            let gone = self.shrink(count - wanted, proposal);
+            if gone > 0 {
+                let action = PastAction { after: count - gone, ..action };
+                (self.last_down, self.scaled_down_at) = (Some(action), Some(self.now));
+            }
         }
     }
 
@@ -223,27 +236,31 @@ impl<'c> World<'c> {
         self.instances.sort_by_key(|instance| instance.number);
     }
 
-    /// Those that are named go, else those with the highest numbers. Their series end with them.
-    fn shrink(&mut self, by: u32, proposal: &Proposal) {
-        let named = |instance: &SeenInstance| match proposal {
-            Proposal::Stop(names) => names.contains(&instance.name),
-            _ => true,
+    /// Those that are named go, else those with the highest numbers, as far as they are up, and the minimum stays up. Returns
+    /// how many went. Their series are shown until they have been silent for long enough.
+    fn shrink(&mut self, by: u32, proposal: &Proposal) -> u32 {
+        let is_up = |instance: &&SeenInstance| instance.state == InstanceState::Running;
+        let counts = |instance: &&SeenInstance| instance.state != InstanceState::Stopping;
+        let up = self.instances.iter().filter(is_up).count();
+        let spare = up.saturating_sub(self.case.service.bounds().min as usize);
+        let candidates: Vec<&SeenInstance> = if let Proposal::Stop(names) = proposal {
+            self.instances.iter().filter(|instance| names.contains(&instance.name)).collect()
+        } else {
+            self.instances.iter().rev().filter(counts).take(by as usize).collect()
         };
-        for _ in 0..by {
-            let counts = |instance: &SeenInstance| instance.state != InstanceState::Stopping;
-            let going = self.instances.iter().rposition(|instance| counts(instance) && named(instance));
-            let Some(going) = going else { return };
-            let gone = self.instances.remove(going);
-            let instances = [gone];
-            for by_id in &mut self.series {
-                by_id.retain(|id, series| owner(&instances, id, series.instance.as_deref()).is_none());
-            }
-        }
+        let going = candidates.into_iter().filter(is_up).map(|instance| instance.name.clone());
+        let going: Vec<String> = going.take(spare.min(by as usize)).collect();
+        self.instances.retain(|instance| !going.contains(&instance.name));
+        u32::try_from(going.len()).unwrap_or(u32::MAX)
     }
 }
 
 /// The instance that a series belongs to: the one that the case says, else the one whose name or number is the id.
-fn owner<'i>(instances: &'i [SeenInstance], id: &str, instance: Option<&str>) -> Option<&'i SeenInstance> {
+pub(super) fn owner<'i>(
+    instances: &'i [SeenInstance],
+    id: &str,
+    instance: Option<&str>,
+) -> Option<&'i SeenInstance> {
     let name = instance.unwrap_or(id);
     instances.iter().find(|instance| instance.name == name || instance.number.to_string() == name)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::CacheArgs;
 use crate::cases::FORMAT;
 
 /// What to do with a policy.
@@ -43,6 +44,10 @@ pub struct InspectArgs {
     /// What the answer looks like
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
+
+    /// Where to keep compiled modules.
+    #[command(flatten)]
+    pub cache: CacheArgs,
 }
 
 /// Flags of `policy test`.
@@ -60,9 +65,13 @@ pub struct TestArgs {
     #[arg(long, value_name = "TEXT")]
     pub filter: Option<String>,
 
-    /// What the report looks like
+    /// What the report looks like; what keeps cases from being run goes to standard error, and there is no report then
     #[arg(long, value_enum, default_value_t = ReportFormat::Human)]
     pub format: ReportFormat,
+
+    /// Where to keep compiled modules.
+    #[command(flatten)]
+    pub cache: CacheArgs,
 }
 
 /// Flags of `policy run`.
@@ -72,9 +81,13 @@ pub struct DecideArgs {
     #[arg(value_name = "FILE")]
     pub module: PathBuf,
 
-    /// What the policy sees: a YAML file with the keys of a case; see `dynamite policy test --help`
+    /// What the policy sees: a YAML file with the keys of a case, or with cases; see `dynamite policy test --help`
     #[arg(long, value_name = "FILE")]
     pub input: PathBuf,
+
+    /// Which of the cases, by its name; only its first decision is made
+    #[arg(long, value_name = "NAME")]
+    pub case: Option<String>,
 
     /// The state that the policy is given; none at first
     #[arg(long, value_name = "FILE")]
@@ -87,6 +100,10 @@ pub struct DecideArgs {
     /// What the answer looks like
     #[arg(long, value_enum, default_value_t = Format::Human)]
     pub format: Format,
+
+    /// Where to keep compiled modules.
+    #[command(flatten)]
+    pub cache: CacheArgs,
 }
 
 /// Flags of `policy bench`.
@@ -96,9 +113,13 @@ pub struct BenchArgs {
     #[arg(value_name = "FILE")]
     pub module: PathBuf,
 
-    /// A YAML file with the keys of a case, for its policy and service; its samples are not used
+    /// A YAML file with the keys of a case, or with cases, for its policy and service; its samples are not used
     #[arg(long, value_name = "FILE")]
     pub input: Option<PathBuf>,
+
+    /// Which of the cases, by its name
+    #[arg(long, value_name = "NAME", requires = "input")]
+    pub case: Option<String>,
 
     /// The sizes of windows, such as `10x60` for 10 series of 60 samples; several with commas
     #[arg(long, value_name = "SIZES", value_delimiter = ',', default_value = "1x60,10x60,100x60,10x600")]
@@ -108,6 +129,10 @@ pub struct BenchArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 500)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub rounds: u32,
+
+    /// Where to keep compiled modules.
+    #[command(flatten)]
+    pub cache: CacheArgs,
 }
 
 /// The size of a window.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::CommandFactory;
 
-use super::{CheckArgs, Cli, Command, EtcdApi, LogFormat, LogLevel, RunArgs};
+use super::{Admin, CheckArgs, Cli, Command, EtcdApi, LogFormat, LogLevel, RunArgs};
 use crate::config::FleetEndpoint;
 
 fn read(line: &str) -> Result<Command, String> {
@@ -37,7 +37,7 @@ fn every_spelling_of_a_flag_means_the_same() {
         (&["-s", "--service-folder", "--service_folder"], "/a", |args| {
             format!("{:?}", args.files.service_folders)
         }),
-        (&["--cache-dir", "--cache_dir"], "/a", |args| format!("{:?}", args.files.cache_dir())),
+        (&["--cache-dir", "--cache_dir"], "/a", |args| format!("{:?}", args.files.cache.folder())),
         (&["-e", "--etcd-endpoint", "--etcd_endpoint"], "10.0.0.1:4001", |args| {
             format!("{:?}", args.etcd.endpoints)
         }),
@@ -48,6 +48,7 @@ fn every_spelling_of_a_flag_means_the_same() {
         (&["--etcd-ca-file", "--etcd_ca_file"], "/ca", |args| format!("{:?}", args.etcd.ca_file)),
         (&["--log-format", "--log_format"], "json", |args| format!("{:?}", args.log_format)),
         (&["--log-level", "--log_level"], "debug", |args| format!("{:?}", args.log_level)),
+        (&["--admin"], "127.0.0.1:1", |args| format!("{:?}", args.admin)),
         (&["--lease-ttl", "--lease_ttl"], "30", |args| format!("{:?}", args.lease_ttl)),
     ] {
         let first = get(run(&format!("run {} {value}", spellings[0])));
@@ -85,6 +86,23 @@ fn nothing_given_means_the_defaults() {
     assert_eq!(args.fleet_endpoint(None), FleetEndpoint::Unix("/var/run/fleet.sock".into()));
     assert_eq!((args.etcd.api, args.log_format), (EtcdApi::Auto, LogFormat::Human));
     assert_eq!((args.log_level, args.lease_ttl), (None::<LogLevel>, 5));
+    assert_eq!(args.admin, None);
+}
+
+#[test]
+fn the_admin_endpoint_can_be_anywhere_or_nowhere() {
+    for (given, admin) in [
+        ("off", Admin::Off),
+        ("", Admin::Off),
+        ("0.0.0.0:80", Admin::At(([0, 0, 0, 0], 80).into())),
+        ("[::1]:0", Admin::At((std::net::Ipv6Addr::LOCALHOST, 0).into())),
+    ] {
+        assert_eq!(run(&format!("--admin={given}")).admin, Some(admin), "{given}");
+        match read(&format!("health --admin={given}")) {
+            Ok(Command::Health(args)) => assert_eq!(args.admin, Some(admin), "{given}"),
+            other => panic!("{given}: {other:?}"),
+        }
+    }
 }
 
 #[test]
@@ -110,7 +128,7 @@ fn check_takes_its_file_either_way() {
     assert_eq!(check("check -c b.yaml -s units").config_file(), PathBuf::from("b.yaml"));
     assert_eq!(check("check a.yaml --config_file b.yaml").config_file(), PathBuf::from("a.yaml"));
     assert_eq!(check("check").config_file(), PathBuf::from("/etc/dynamite/config.yaml"));
-    assert_eq!(check("check --cache-dir /c").files.cache_dir(), Some(PathBuf::from("/c")));
+    assert_eq!(check("check --cache-dir /c").files.cache.folder(), Some(PathBuf::from("/c")));
     assert!(matches!(read("schema"), Ok(Command::Schema)));
 }
 
@@ -126,6 +144,7 @@ fn nonsense_is_explained() {
         "-e a:1,,b:2",
         "--lease-ttl 1",
         "--lease-ttl soon",
+        "--admin localhost:80",
         "--log-format xml",
         "--etcd-api v4",
         "--config-fil a",

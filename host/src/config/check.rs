@@ -69,7 +69,7 @@ impl Entry<'_> {
 pub(super) type Entries<'f> = IndexMap<&'f str, Entry<'f>>;
 
 impl Checker<'_, '_> {
-    /// Everything in the file, and the modules of its policies; of no use when the report has errors by then.
+    /// Everything in the file, and the modules of its policies; of no use when the report has errors by then that are not of modules.
     pub(super) fn config(mut self, file: File) -> (Config, Modules) {
         let fleet_endpoint = file.fleet.as_ref().and_then(|fleet| self.fleet(fleet));
         let (etcd, etcd_endpoint) = self.etcd(&file.etcd);
@@ -115,12 +115,12 @@ impl Checker<'_, '_> {
     }
 
     fn entry<'f>(&mut self, service: &'f file::Service) -> Entry<'f> {
-        self.path_word(&service.name, "the name of a service");
+        self.reader.path_word(&service.name, "the name of a service");
         let role = match &service.kind {
             Kind::Unreadable => None,
             Kind::Given(kind) if kind.value == ATTACHED_TYPE => Some(Role::Attached),
             Kind::Given(kind) => {
-                self.path_word(kind, "`type`");
+                self.reader.path_word(kind, "`type`");
                 if let Some(help) = self.reader.did_you_mean(&kind.value, [ATTACHED_TYPE]) {
                     let message = format!("`{}` is a type like any other", shortened(&kind.value));
                     self.reader.warning(kind.span, message, Some(help));
@@ -131,23 +131,6 @@ impl Checker<'_, '_> {
         };
         let unit_name = service.unit.as_ref().and_then(|unit| self.unit_name(unit));
         Entry { file: service, unit_name, role }
-    }
-
-    /// Reports a word that cannot be one level of a path in etcd.
-    pub(super) fn path_word(&mut self, word: &At<String>, what: &str) {
-        let text = word.value.as_str();
-        let wrong = if text.contains('/') {
-            "must not contain `/`"
-        } else if matches!(text, "." | "..") {
-            "must not be a dot or two"
-        } else if text.starts_with('_') {
-            "must not start with `_`, because etcd hides such keys"
-        } else if text.trim() != text || text.is_empty() || text.chars().any(char::is_control) {
-            "must not be empty, nor start or end with blanks, nor hold control characters"
-        } else {
-            return;
-        };
-        self.reader.error(word.span, format!("{what} {wrong}: it becomes part of a path in etcd"), None);
     }
 
     /// The file name of a unit, with its suffix.

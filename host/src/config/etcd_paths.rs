@@ -2,13 +2,13 @@
 
 use super::check::Checker;
 use super::file::Etcd;
-use super::read::At;
+use super::read::{At, Reader, shortened};
 use super::{Cleanup, EtcdPaths, endpoint};
 
 /// Where instances register unless told otherwise.
-pub(super) const APPLICATION_BASE_DEFAULT: &str = "/services";
+pub(crate) const APPLICATION_BASE_DEFAULT: &str = "/services";
 /// Where metrics are written unless told otherwise.
-pub(super) const METRICS_BASE_DEFAULT: &str = "/metrics";
+pub(crate) const METRICS_BASE_DEFAULT: &str = "/metrics";
 /// What belongs to Dynamite itself.
 const OWN: &str = "/_dynamite";
 
@@ -16,7 +16,7 @@ impl Checker<'_, '_> {
     /// The paths, and where etcd is.
     pub(super) fn etcd(&mut self, etcd: &Etcd) -> (EtcdPaths, Option<String>) {
         let mut base = |given: &Option<At<String>>, key: &str, default: &str| match given {
-            Some(path) => self.base_path(path, key),
+            Some(path) => self.reader.base_path(path, key),
             None => Some(default.to_owned()),
         };
         let application = base(&etcd.application_base, "application_base_path", APPLICATION_BASE_DEFAULT);
@@ -52,33 +52,63 @@ impl Checker<'_, '_> {
         }
         Some(format!("http://{}:{}", endpoint::bracketed(host), port?))
     }
+}
 
+impl Reader<'_> {
     /// A base path without its trailing slash.
-    fn base_path(&mut self, path: &At<String>, key: &str) -> Option<String> {
-        let text = path.value.as_str();
-        let plain = text.strip_suffix('/').unwrap_or(text);
-        let (message, help) = if !text.starts_with('/') {
-            ("must start with `/`", format!("write `/{}`", super::read::shortened(text)))
-        } else if plain.is_empty() {
-            ("must not be the root, which holds everything", "write a folder, such as `/services`".to_owned())
-        } else if plain[1..].split('/').any(|level| matches!(level, "" | "." | "..")) {
-            ("must not contain `//`, `/.` or `/..`", "write the path as etcd has it".to_owned())
-        } else if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
-            ("must not contain blanks", "write the path as etcd has it".to_owned())
-        } else if is_within(plain, OWN) {
-            (
-                "must not lie in `/_dynamite`, where Dynamite keeps its own state",
-                "take another folder".to_owned(),
-            )
+    pub(crate) fn base_path(&mut self, path: &At<String>, key: &str) -> Option<String> {
+        match base_path(&path.value) {
+            Ok(plain) => Some(plain),
+            Err((message, help)) => {
+                self.error(path.span, format!("`{key}` {message}"), Some(help));
+                None
+            }
+        }
+    }
+
+    /// Reports a word that cannot be one level of a path in etcd.
+    pub(crate) fn path_word(&mut self, word: &At<String>, what: &str) {
+        let text = word.value.as_str();
+        let wrong = if text.contains('/') {
+            "must not contain `/`"
+        } else if matches!(text, "." | "..") {
+            "must not be a dot or two"
+        } else if text.starts_with('_') {
+            "must not start with `_`, because etcd hides such keys"
+        } else if text.trim() != text || text.is_empty() || text.chars().any(char::is_control) {
+            "must not be empty, nor start or end with blanks, nor hold control characters"
         } else {
-            return Some(plain.to_owned());
+            return;
         };
-        self.reader.error(path.span, format!("`{key}` {message}"), Some(help));
-        None
+        self.error(word.span, format!("{what} {wrong}: it becomes part of a path in etcd"), None);
+    }
+}
+
+/// A base path without its trailing slash.
+///
+/// # Errors
+/// What is wrong with it, and what would be right.
+pub(crate) fn base_path(text: &str) -> Result<String, (&'static str, String)> {
+    let plain = text.strip_suffix('/').unwrap_or(text);
+    let as_etcd = || "write the path as etcd has it".to_owned();
+    if !text.starts_with('/') {
+        Err(("must start with `/`", format!("write `/{}`", shortened(text))))
+    } else if plain.is_empty() {
+        let help = "write a folder, such as `/services`".to_owned();
+        Err(("must not be the root, which holds everything", help))
+    } else if plain[1..].split('/').any(|level| matches!(level, "" | "." | "..")) {
+        Err(("must not contain `//`, `/.` or `/..`", as_etcd()))
+    } else if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        Err(("must not contain blanks", as_etcd()))
+    } else if is_within(plain, OWN) {
+        let message = "must not lie in `/_dynamite`, where Dynamite keeps its own state";
+        Err((message, "take another folder".to_owned()))
+    } else {
+        Ok(plain.to_owned())
     }
 }
 
 /// Whether `path` is `folder` or below it.
-fn is_within(path: &str, folder: &str) -> bool {
+pub(crate) fn is_within(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

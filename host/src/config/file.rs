@@ -206,35 +206,31 @@ impl Reader<'_> {
             per_instance: self.count(&fields, "ports_per_instance"),
             attached: self.texts(&fields, "attached_service"),
             depends_on: self.texts(&fields, "service_dependency"),
-            scale_up: self.policy_reference(&fields, "scale_up_policy"),
-            scale_down: self.policy_reference(&fields, "scale_down_policy"),
+            scale_up: self.policy_references(&fields, "scale_up_policy").into_iter().next(),
+            scale_down: self.policy_references(&fields, "scale_down_policy").into_iter().next(),
             scale_both: self.policy_references(&fields, "scaling_policy"),
             name,
         }
     }
 
-    /// The one policy of `scale_up_policy` or `scale_down_policy`.
-    fn policy_reference(&mut self, fields: &Fields<'_>, key: &str) -> Option<At<String>> {
-        let inner = self.policy_fields(fields, key)?;
-        self.text(&inner, "ScalingPolicy")
-    }
-
-    /// The policies of `scaling_policy`.
+    /// The policies of `scale_up_policy`, `scale_down_policy` or `scaling_policy`; only the last may name several.
     fn policy_references(&mut self, fields: &Fields<'_>, key: &str) -> Vec<At<String>> {
-        self.policy_fields(fields, key).map(|inner| self.texts(&inner, "ScalingPolicy")).unwrap_or_default()
-    }
-
-    fn policy_fields<'n>(&mut self, fields: &Fields<'n>, key: &str) -> Option<Fields<'n>> {
-        let node = fields.get(key)?;
-        if let Value::Text(name) = &node.value {
-            let help = format!("write `{key}: {{ScalingPolicy: {}}}`", super::read::shortened(name));
-            self.error(node.span, format!("`{key}` must be a map with the key `ScalingPolicy`"), Some(help));
-            return None;
+        let Some(node) = fields.get(key) else { return Vec::new() };
+        let bare = bare_names(node);
+        if let [first, ..] = &*bare {
+            let names: Vec<String> = bare.iter().map(|name| super::read::shortened(&name.value)).collect();
+            let wanted = if names.len() > 1 { format!("[{}]", names.join(", ")) } else { names.concat() };
+            let help = format!("write `{key}: {{ScalingPolicy: {wanted}}}`");
+            self.error(first.span, format!("`{key}` must be a map with the key `ScalingPolicy`"), Some(help));
+            return bare;
         }
         let what = format!("`{key}`");
         let inner = self.fields(node, &what, POLICY_REFERENCE);
         self.require(&inner, node.span, &what, "ScalingPolicy", "ScalingPolicy: name_of_the_policy");
-        Some(inner)
+        match key {
+            "scaling_policy" => self.texts(&inner, "ScalingPolicy"),
+            _ => self.text(&inner, "ScalingPolicy").into_iter().collect(),
+        }
     }
 
     /// Reports a key that may not be left out, unless it may be there under a wrong name.
@@ -243,4 +239,17 @@ impl Reader<'_> {
             self.error(span, format!("`{key}` is missing in {what}"), Some(format!("add `{example}`")));
         }
     }
+}
+
+/// The names in a text or a list of texts; none if it is anything else.
+fn bare_names(node: &Node) -> Vec<At<String>> {
+    let name = |node: &Node| match &node.value {
+        Value::Text(name) => Some(At { value: name.clone(), span: node.span }),
+        _ => None,
+    };
+    let names: Option<Vec<_>> = match &node.value {
+        Value::List(items) => items.iter().map(name).collect(),
+        _ => name(node).map(|name| vec![name]),
+    };
+    names.unwrap_or_default()
 }

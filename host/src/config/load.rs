@@ -25,9 +25,10 @@ const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// What came of reading a configuration.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// The configuration, unless there are errors.
+    /// The configuration, unless there are errors in it. Modules that cannot be used are none of these: their policies
+    /// can do nothing until they can, and everything else can go on.
     pub config: Option<Config>,
-    /// The modules of the policies that services name, by the name of the policy.
+    /// The modules of the policies that services name, by the name of the policy, or why they cannot be used.
     pub modules: Modules,
     /// Every error and warning.
     pub report: Report,
@@ -43,7 +44,7 @@ impl Loaded {
             _ => format!("{count} {many}"),
         };
         let mut parts = Vec::new();
-        if let Some(config) = &self.config {
+        if let (Some(config), 0) = (&self.config, self.report.errors()) {
             parts.push(counted(config.services.len(), "service", "services"));
             parts.push(counted(config.policies.len(), "policy", "policies"));
         }
@@ -58,7 +59,7 @@ impl Loaded {
     ///
     /// # Errors
     ///
-    /// The whole report, if it has errors.
+    /// The whole report, if the configuration cannot be used.
     pub fn into_result(self) -> Result<(Config, Report), Report> {
         match self.config {
             Some(config) => Ok((config, self.report)),
@@ -148,7 +149,7 @@ fn read_document<U: UnitSource>(
         Checker { reader: &mut reader, units: &units, base, loader }.config(file)
     });
     report.sort(&source.name);
-    let (config, modules) = read.filter(|_| report.errors() == 0).unzip();
+    let (config, modules) = read.filter(|_| report.is_usable()).unzip();
     Loaded { config, modules: modules.unwrap_or_default(), report }
 }
 

@@ -1,8 +1,7 @@
 //! Says where in `config:` the configuration of a module does not fit its schema.
 
-use super::check::Checker;
 use super::policy_file::Config;
-use super::read::shortened;
+use super::read::{Reader, shortened};
 use super::suggest::one_of;
 use super::tree::{Node, Span, Value};
 use super::violations::{Violation, What};
@@ -15,35 +14,34 @@ struct Found<'n> {
     node: Option<&'n Node>,
 }
 
-impl Checker<'_, '_> {
-    /// Reports a violation; without a `config`, at `module`.
-    pub(super) fn violation(&mut self, violation: &Violation, config: Option<&Config>, module: Span) {
+impl Reader<'_> {
+    /// Reports a violation; without a `config`, at another place: `module`.
+    pub(crate) fn violation(&mut self, violation: &Violation, config: Option<&Config>, module: Span) {
         let name = named(&violation.path);
         let found = find(config, module, &violation.path);
         match &violation.what {
             What::Value { wanted, words } => {
                 let Some(node) = found.node else {
-                    self.reader.error(found.key, format!("{name} must be {wanted}"), None);
+                    self.error(found.key, format!("{name} must be {wanted}"), None);
                     return;
                 };
                 let words = words.iter().map(String::as_str);
-                let mut help = self.reader.did_you_mean(&node.to_string(), words);
+                let mut help = self.did_you_mean(&node.to_string(), words);
                 if let (Value::Text(text), true) = (&node.value, wanted.contains("number")) {
                     let number = text.trim().trim_end_matches('%').parse::<f64>().ok();
                     help =
                         number.filter(|number| number.is_finite()).map(|number| format!("write `{number}`"));
                 }
-                self.reader.wrong_form(&name, wanted, node, help);
+                self.wrong_form(&name, wanted, node, help);
             }
             What::Key { key, known } => {
                 let path = [&violation.path[..], std::slice::from_ref(key)].concat();
                 let at = find(config, module, &path).key;
                 let known = known.iter().map(String::as_str);
                 let help = self
-                    .reader
                     .did_you_mean(key, known.clone())
                     .or_else(|| known.clone().next().map(|_| format!("known here: {}", one_of(known))));
-                self.reader.error(at, format!("unknown key `{}` in {name}", shortened(key)), help);
+                self.error(at, format!("unknown key `{}` in {name}", shortened(key)), help);
             }
             What::Missing { key, description } => {
                 let described = description.as_ref().map(|text| format!(": {text}"));
@@ -52,9 +50,9 @@ impl Checker<'_, '_> {
                     None => format!("add `config: {{{key}: …}}`{}", described.unwrap_or_default()),
                 };
                 let message = format!("`{}` is missing in {name}", shortened(key));
-                self.reader.error(found.key, message, Some(help));
+                self.error(found.key, message, Some(help));
             }
-            What::Other(what) => self.reader.error(found.key, format!("{name}: {}", shortened(what)), None),
+            What::Other(what) => self.error(found.key, format!("{name}: {}", shortened(what)), None),
         }
     }
 }

@@ -11,14 +11,14 @@ use indexmap::IndexMap;
 
 use super::check::Checker;
 use super::policy_file::{Kind, Policy, Wasm};
-use super::read::{At, shortened};
-use super::report::Diagnostic;
+use super::read::{At, Reader, shortened};
+use super::report::{Diagnostic, Report};
 use super::violations::{Violation, violations};
 use super::{PolicyKind, ScalingPolicy, WasmPolicy};
 use crate::wasm::{CallError, Host, Limits, LoadError, Module};
 
-/// The modules of policies, by the name of the policy. Policies with the same file share one.
-pub type Modules = BTreeMap<String, Arc<Module>>;
+/// The modules of policies, by the name of the policy, or why one cannot be used. Policies with the same file share one.
+pub type Modules = BTreeMap<String, Result<Arc<Module>, String>>;
 
 /// Loads modules. What they run in is made when the first one is asked for, so a configuration without any pays nothing.
 #[derive(Debug, Default)]
@@ -66,6 +66,8 @@ struct Job<'f> {
 pub(super) enum Outcome {
     /// The module cannot be loaded.
     Unusable(Arc<LoadError>),
+    /// The same, for what is wrong with its limits in the file, and said already.
+    Unasked(Arc<LoadError>),
     /// Its schema cannot be used.
     BrokenSchema(String),
     /// The configuration does not fit the schema.
@@ -88,36 +90,37 @@ impl Checker<'_, '_> {
         let jobs: Vec<Job<'_>> =
             files.iter().filter(|file| used.contains(file.name.value.as_str())).filter_map(job).collect();
         let Some(first) = jobs.first() else { return Modules::new() };
-        let host = match self.loader.host() {
-            Ok(host) => host,
-            Err(error) => {
-                let message = format!("this machine cannot run modules: {error:#}");
-                self.reader.error(first.at.span, message, None);
-                return Modules::new();
+        let outcomes = match self.loader.host() {
+            // Modules must not be called where asynchronous code runs, and the daemon's start does.
+            Ok(host) => thread::scope(|scope| scope.spawn(|| outcomes(host, &jobs)).join())
+                .map_err(|_| "loading the modules failed".to_owned()),
+            Err(error) => Err(format!("this machine cannot run modules: {error:#}")),
+        };
+        let named = |job: &Job<'_>| job.name.value.clone();
+        match outcomes {
+            Ok(outcomes) => {
+                let fit = |(job, outcome)| (named(job), self.fit(job, outcome));
+                jobs.iter().zip(outcomes).map(fit).collect()
             }
-        };
-        // Modules must not be called where asynchronous code runs, and the daemon's start does.
-        let outcomes = thread::scope(|scope| scope.spawn(|| outcomes(host, &jobs)).join());
-        let Ok(outcomes) = outcomes else {
-            self.reader.error(first.at.span, "loading the modules failed", None);
-            return Modules::new();
-        };
-        let mut modules = Modules::new();
-        for (job, outcome) in jobs.iter().zip(outcomes) {
-            if let Outcome::Fits(module) = outcome {
-                modules.insert(job.name.value.clone(), module);
-            } else {
-                self.unfit(job, outcome);
+            Err(message) => {
+                let mut found = Report::default();
+                let place = self.reader.source.place(first.at.span);
+                found.add(Diagnostic::error(&message).at(place));
+                self.reader.report.add_of_module(found);
+                jobs.iter().map(|job| (named(job), Err(message.clone()))).collect()
             }
         }
-        modules
     }
 
-    fn unfit(&mut self, job: &Job<'_>, outcome: Outcome) {
+    /// The module, or everything that is wrong with it, which is reported too.
+    fn fit(&mut self, job: &Job<'_>, outcome: Outcome) -> Result<Arc<Module>, String> {
+        let mut found = Report::default();
+        let mut reader = Reader { source: self.reader.source, report: &mut found };
         let policy = shortened(&job.name.value);
         let module = format!("the module `{}` of scaling policy `{policy}`", job.policy.module.display());
         match outcome {
-            Outcome::Fits(_) => {}
+            Outcome::Fits(module) => return Ok(module),
+            Outcome::Unasked(error) => return Err(error.to_string()),
             Outcome::Unusable(error) => {
                 let at = match (&*error, &job.file.sha256) {
                     (LoadError::WrongHash { .. }, Some(sha256)) => sha256.span,
@@ -125,31 +128,32 @@ impl Checker<'_, '_> {
                 };
                 let why = error.source().map(|source| format!(": {source}")).unwrap_or_default();
                 let message = format!("{module} cannot be used: {error}{why}");
-                self.reader.error(at, message, help(&error));
+                reader.error(at, message, help(&error));
             }
             Outcome::BrokenSchema(why) => {
                 let message = format!("{module} has a broken JSON Schema for its `config`: {why}");
                 let help = "take another version of the module, or tell its author".to_owned();
-                self.reader.error(job.at.span, message, Some(help));
+                reader.error(job.at.span, message, Some(help));
             }
             Outcome::Violations(violations) => {
                 for violation in violations {
-                    self.violation(&violation, job.file.config.as_ref(), job.at.span);
+                    reader.violation(&violation, job.file.config.as_ref(), job.at.span);
                 }
             }
             Outcome::Refused(error, logged) => {
                 let at = job.file.config.as_ref().map_or(job.at.span, |config| config.key);
                 let message = format!("{module} does not take its `config`: {error}");
-                let mut diagnostic = Diagnostic::error(message).at(self.reader.source.place(at));
+                let mut diagnostic = Diagnostic::error(message).at(reader.source.place(at));
                 if let Some(line) = logged {
                     diagnostic = diagnostic.note(format!("it logged: {line}"));
                 }
                 let is_bare = job.file.config.is_none() && matches!(error, CallError::Refused(_));
-                self.reader
-                    .report
-                    .add(diagnostic.maybe_help(is_bare.then(|| "add `config: {…}`".to_owned())));
+                reader.report.add(diagnostic.maybe_help(is_bare.then(|| "add `config: {…}`".to_owned())));
             }
         }
+        let line = found.line();
+        self.reader.report.add_of_module(found);
+        Err(line)
     }
 }
 
@@ -185,6 +189,10 @@ fn outcomes(host: &Host, jobs: &[Job<'_>]) -> Vec<Outcome> {
             known.insert(real, loaded.clone());
         }
         match loaded {
+            // With the right limits it may do better.
+            Err(error) if job.file.has_bad_limits && matches!(*error, LoadError::Describe(_)) => {
+                Outcome::Unasked(error)
+            }
             Err(error) => Outcome::Unusable(error),
             Ok(module) => match sha256 {
                 Some(wanted) if wanted != module.sha256() => {
@@ -193,7 +201,8 @@ fn outcomes(host: &Host, jobs: &[Job<'_>]) -> Vec<Outcome> {
                         wanted: wanted.clone(),
                     }))
                 }
-                _ => asked(module, config, limits),
+                _ if job.file.has_bad_config => Outcome::Fits(module),
+                _ => asked(module, config, (!job.file.has_bad_limits).then_some(limits)),
             },
         }
     };
@@ -205,9 +214,9 @@ fn outcomes(host: &Host, jobs: &[Job<'_>]) -> Vec<Outcome> {
 /// # Errors
 /// The first thing that is wrong.
 pub fn takes(module: &Arc<Module>, config: &str, limits: &Limits) -> Result<(), String> {
-    match asked(module.clone(), config, limits) {
+    match asked(module.clone(), config, Some(limits)) {
         Outcome::Fits(_) => Ok(()),
-        Outcome::Unusable(error) => Err(error.to_string()),
+        Outcome::Unusable(error) | Outcome::Unasked(error) => Err(error.to_string()),
         Outcome::BrokenSchema(why) => Err(format!("its JSON Schema is broken: {why}")),
         Outcome::Violations(found) => {
             let path = found.first().map(|violation| violation.path.join(".")).unwrap_or_default();
@@ -218,13 +227,14 @@ pub fn takes(module: &Arc<Module>, config: &str, limits: &Limits) -> Result<(), 
     }
 }
 
-/// Asks a module's schema, and then the module.
-fn asked(module: Arc<Module>, config: &str, limits: &Limits) -> Outcome {
+/// Asks a module's schema, and then the module, if it is known under what limits.
+fn asked(module: Arc<Module>, config: &str, limits: Option<&Limits>) -> Outcome {
     match violations(&module.description().config_schema, config) {
         Err(why) => return Outcome::BrokenSchema(why),
         Ok(found) if !found.is_empty() => return Outcome::Violations(found),
         Ok(_) => {}
     }
+    let Some(limits) = limits else { return Outcome::Fits(module) };
     let run = module.validate(config, limits);
     match run.result {
         Ok(()) => Outcome::Fits(module),
@@ -252,6 +262,9 @@ fn help(error: &LoadError) -> Option<String> {
         LoadError::NoInterface => return None,
         LoadError::OldWasi(_) => "make it a component with an adapter, or build it for a target without WASI",
         LoadError::Damaged(_) => "copy it again, or build it again",
+        LoadError::NotOffered(_) => {
+            "build it without, such as JavaScript with `componentize-qjs --sync`: asynchronous functions are not offered"
+        }
         LoadError::OtherVersion { .. } => "build it again, with the crate `dynamite-policy` of this Dynamite",
         LoadError::OtherWorld(_) => {
             "build it with the crate `dynamite-policy`, or for the world `scaling-policy` of `dynamite:policy@0.1.0`"

@@ -64,7 +64,7 @@ impl Checker<'_, '_> {
                 PolicyKind::Threshold(Rule { operator, threshold, period, cooldown: cooldown? })
             }
             Kind::Wasm(wasm) => {
-                self.path_word(&policy.name, "the name of a scaling policy with `module`");
+                self.reader.path_word(&policy.name, "the name of a scaling policy with `module`");
                 PolicyKind::Wasm(Box::new(self.wasm(wasm, cooldown)?))
             }
         };
@@ -75,7 +75,7 @@ impl Checker<'_, '_> {
     fn window(&mut self, window: &Window, types: &[&str]) -> Option<MetricWindow> {
         let span = self.duration(window.period.as_ref(), window.period_unit.as_ref(), "period");
         if let Some(given) = &window.service_type {
-            self.path_word(given, "`service_type`");
+            self.reader.path_word(given, "`service_type`");
             self.known_type(given, types);
         }
         let metric = MetricName::new(&window.metric.as_ref()?.value);
@@ -153,7 +153,7 @@ impl Checker<'_, '_> {
             );
             return;
         }
-        self.path_word(&At { value: metric.key.clone(), span: given.span }, "`metric`");
+        self.reader.path_word(&At { value: metric.key.clone(), span: given.span }, "`metric`");
     }
 
     fn duration(

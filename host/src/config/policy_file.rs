@@ -57,6 +57,9 @@ pub(super) struct Wasm {
     pub(super) module: Option<At<String>>,
     pub(super) sha256: Option<At<String>>,
     pub(super) config: Option<Config>,
+    /// Whether `config` is wrong in itself, and whether `limits` are; both are reported already.
+    pub(super) has_bad_config: bool,
+    pub(super) has_bad_limits: bool,
     pub(super) interval: Option<At<u32>>,
     pub(super) interval_unit: Option<At<u32>>,
     pub(super) memory_bytes: Option<At<usize>>,
@@ -65,9 +68,11 @@ pub(super) struct Wasm {
 }
 
 /// `config`, a map of whatever the module takes.
-pub(super) struct Config {
-    pub(super) node: Node,
-    pub(super) key: Span,
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    pub(crate) node: Node,
+    /// Where the key stands.
+    pub(crate) key: Span,
 }
 
 impl Reader<'_> {
@@ -76,8 +81,11 @@ impl Reader<'_> {
         let what = format!("scaling policy `{}`", shortened(&name.value));
         let has_module = match &node.value {
             Value::Map(pairs) => {
-                let is_module = |key: &Node| key.value == Value::Text("module".to_owned());
-                pairs.iter().any(|(key, value)| is_module(key) && value.value != Value::Null)
+                let is = |key: &Node, name: &str| key.value == Value::Text(name.to_owned());
+                // Without a value it is only meant where nothing says that it is a threshold policy.
+                let is_threshold = pairs.iter().any(|(key, _)| THRESHOLD.iter().any(|name| is(key, name)));
+                let means = |value: &Node| value.value != Value::Null || !is_threshold;
+                pairs.iter().any(|(key, value)| is(key, "module") && means(value))
             }
             _ => false,
         };
@@ -168,15 +176,25 @@ impl Reader<'_> {
                 self.error(span, message, Some(help.to_owned()));
             }
         }
+        if let (Some(span), None) = (fields.given("module"), fields.get("module")) {
+            let help = "write `module: policies/name_of_the_module.wasm`".to_owned();
+            self.error(span, "`module` names no file", Some(help));
+        }
+        let before = self.report.errors();
         let limits = fields.get("limits").map(|node| self.fields(node, "`limits`", LIMITS));
         let (memory_bytes, time, fuel) = match &limits {
             Some(limits) => (self.memory(limits), self.time(limits), self.fuel(limits)),
             None => (None, None, None),
         };
+        let between = self.report.errors();
+        let config = self.module_config(fields);
+        let (has_bad_limits, has_bad_config) = (between > before, self.report.errors() > between);
         Wasm {
             module: self.text(fields, "module"),
             sha256: self.text(fields, "sha256"),
-            config: self.module_config(fields),
+            config,
+            has_bad_config,
+            has_bad_limits,
             interval: self.count(fields, "interval"),
             interval_unit: self.word(fields, "interval_unit", &UNITS),
             memory_bytes,

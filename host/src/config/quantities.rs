@@ -12,6 +12,8 @@ pub(super) const MEMORY_UNITS: &[(&str, u64)] = &[("KiB", 1 << 10), ("MiB", 1 <<
 /// The units of time, in milliseconds.
 pub(super) const TIME_UNITS: &[(&str, u64)] = &[("ms", 1), ("s", 1000)];
 
+/// Whole numbers below this are exact as floating-point numbers.
+const FLOAT_EXACT_MAX: f64 = 9_007_199_254_740_992.0;
 /// The least memory, in bytes: one page.
 pub(super) const MEMORY_BYTES_MIN: u64 = 64 << 10;
 
@@ -48,7 +50,15 @@ impl Reader<'_> {
         };
         let Some(time) = time_ms.map(Duration::from_millis) else {
             let help = match &node.value {
-                Value::Int(number) => Some(format!("write the unit: `{number}ms`, or `{number}s`")),
+                Value::Int(number) => {
+                    let fits = |factor: u64| {
+                        let max_ms = i128::try_from(Limits::TIME_MAX.as_millis()).unwrap_or(i128::MAX);
+                        (1..=max_ms / i128::from(factor)).contains(number)
+                    };
+                    let fitting = TIME_UNITS.iter().filter(|(_, factor)| fits(*factor));
+                    let said: Vec<String> = fitting.map(|(unit, _)| format!("`{number}{unit}`")).collect();
+                    (!said.is_empty()).then(|| format!("write the unit: {}", said.join(", or ")))
+                }
                 _ => unit_meant(node, &[("msec", "ms"), ("millis", "ms"), ("sec", "s"), ("S", "s")]),
             };
             let help = help.unwrap_or_else(|| format!("units are {}", units(TIME_UNITS)));
@@ -66,11 +76,18 @@ impl Reader<'_> {
     /// `fuel`, in wasmtime's units.
     pub(crate) fn fuel(&mut self, limits: &Fields<'_>) -> Option<At<u64>> {
         let node = limits.get("fuel")?;
-        let Value::Int(fuel) = &node.value else {
+        #[expect(clippy::cast_possible_truncation, reason = "a whole number below 2^53")]
+        let fuel = match node.value {
+            Value::Int(fuel) => Some(fuel),
+            // `1e6`, as large numbers are written.
+            Value::Float(fuel) if fuel.fract() == 0.0 && fuel.abs() < FLOAT_EXACT_MAX => Some(fuel as i128),
+            _ => None,
+        };
+        let Some(fuel) = fuel else {
             self.wrong_form("`fuel`", "a whole number", node, None);
             return None;
         };
-        if let Ok(value @ 1..) = u64::try_from(*fuel) {
+        if let Ok(value @ 1..) = u64::try_from(fuel) {
             return Some(At { value, span: node.span });
         }
         let message = format!("`fuel` must be from 1 to {}, found `{node}`", u64::MAX);

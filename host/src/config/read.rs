@@ -39,6 +39,13 @@ impl<'n> Fields<'n> {
     }
 }
 
+impl Fields<'_> {
+    /// Where a key stands, with a value or without.
+    pub(crate) fn given(&self, key: &str) -> Option<Span> {
+        self.entries.get(key).map(|(span, _)| *span)
+    }
+}
+
 impl Reader<'_> {
     /// Reports an error.
     pub(crate) fn error(&mut self, span: Span, message: impl Into<String>, help: Option<String>) {

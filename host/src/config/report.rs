@@ -66,6 +66,14 @@ pub(crate) struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// Place, message and help.
+    fn line(&self) -> String {
+        let place = self.place.as_ref().filter(|place| place.span.line > 0);
+        let place = place.map(|place| format!("{}:{}:{}: ", place.file, place.span.line, place.span.column));
+        let more = [&self.note, &self.help].into_iter().flatten().map(|text| format!("; {text}"));
+        printable(&format!("{}{}{}", place.unwrap_or_default(), self.message, more.collect::<String>()))
+    }
+
     /// Something that makes the configuration unusable.
     pub(crate) fn error(message: impl Into<String>) -> Self {
         Self { severity: Severity::Error, message: message.into(), place: None, note: None, help: None }
@@ -107,14 +115,22 @@ impl Diagnostic {
 pub struct Report {
     diagnostics: Vec<Diagnostic>,
     errors: usize,
+    /// How many of the errors are of modules.
+    of_modules: usize,
     warnings: usize,
 }
 
 impl Report {
-    /// How many errors there are. With none, the configuration can be used.
+    /// How many errors there are.
     #[must_use]
     pub fn errors(&self) -> usize {
         self.errors
+    }
+
+    /// Whether the configuration can be used: all of its errors are of modules, and end no more than their policies.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        self.errors == self.of_modules
     }
 
     /// How many warnings there are.
@@ -123,9 +139,23 @@ impl Report {
         self.warnings
     }
 
-    /// The message of each error and warning without its place, in the order of the report; for logs.
-    pub fn messages(&self) -> impl Iterator<Item = &str> {
-        self.diagnostics.iter().map(|diagnostic| diagnostic.message.as_str())
+    /// The message of each warning without its place, in the order of the report; for logs.
+    pub fn warning_messages(&self) -> impl Iterator<Item = &str> {
+        let warnings = self.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning);
+        warnings.map(|diagnostic| diagnostic.message.as_str())
+    }
+
+    /// Everything in one line, with places and help; for logs.
+    pub(crate) fn line(&self) -> String {
+        let said: Vec<String> = self.diagnostics.iter().map(Diagnostic::line).collect();
+        said.join("; ")
+    }
+
+    /// Adds what is wrong with the module of a policy.
+    pub(crate) fn add_of_module(&mut self, found: Self) {
+        let before = self.errors;
+        found.diagnostics.into_iter().for_each(|diagnostic| self.add(diagnostic));
+        self.of_modules += self.errors - before;
     }
 
     /// Adds a diagnostic, unless it is there already (an alias repeats its mistakes) or there are too many.

@@ -24,15 +24,15 @@ const NAME: &str = "http://module.invalid/config-schema";
 
 /// A place in a configuration that does not fit.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Violation {
+pub(crate) struct Violation {
     /// The keys and indices that lead to it.
-    pub(super) path: Vec<String>,
-    pub(super) what: What,
+    pub(crate) path: Vec<String>,
+    pub(crate) what: What,
 }
 
 /// What does not fit.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum What {
+pub(crate) enum What {
     /// The value must be this: `a number`. If it is one of some words, these are they.
     Value { wanted: String, words: Vec<String> },
     /// The value is a map that must not have this key; it may have those.
@@ -47,7 +47,7 @@ pub(super) enum What {
 ///
 /// # Errors
 /// What is wrong with the schema.
-pub(super) fn violations(schema: &str, config: &str) -> Result<Vec<Violation>, String> {
+pub(crate) fn violations(schema: &str, config: &str) -> Result<Vec<Violation>, String> {
     if schema.is_empty() {
         return Ok(Vec::new());
     }

@@ -77,7 +77,7 @@ impl Fixture {
     }
 
     fn asked(&mut self, ms: i64) -> Vec<(usize, Question)> {
-        self.brain.questions(at(ms))
+        std::iter::from_fn(|| self.brain.question(at(ms))).collect()
     }
 
     /// Answers the question to the policy at `index`, and returns what is done.
@@ -181,6 +181,28 @@ fn proposals_are_brought_within_the_bounds_and_carried_out() {
 }
 
 #[test]
+fn of_several_instances_those_that_can_go_do_and_the_record_counts_them() {
+    let case = |proposal: Proposal, expected: &[&str]| {
+        let mut fixture = Fixture::of(Named::Both(&["cold"]));
+        assert_eq!(fixture.decide(0, &[Proposal::Up(1)]), ["start web@8086.service"]);
+        assert_eq!(fixture.decide(1_000, std::slice::from_ref(&proposal)), expected, "{proposal:?}");
+        for job in &fixture.effects.jobs {
+            let Job::Stop { intent, .. } = job else { panic!("a stop") };
+            let record = intent.cooldown.as_ref().unwrap();
+            assert_eq!((record.instances_before, record.instances_after), (4, 3), "{proposal:?}");
+        }
+    };
+    let stop = |units: &[&str]| Proposal::Stop(units.iter().map(ToString::to_string).collect());
+    case(stop(&["web@8086.service", UNITS[0]]), &["stop web@8080.service"]);
+    case(stop(&[UNITS[0], "web@8086.service"]), &["stop web@8080.service"]);
+    case(stop(&[UNITS[0], UNITS[0]]), &["stop web@8080.service"]);
+    case(stop(&["web@8086.service"]), &[]);
+    case(stop(&[UNITS[1], UNITS[0]]), &["stop web@8082.service"]);
+    case(Proposal::To(2), &["stop web@8084.service"]);
+    case(Proposal::Down(1), &[]);
+}
+
+#[test]
 fn a_policy_for_one_direction_acts_in_that_one_only() {
     assert_eq!(Fixture::of(Named::Up("cold")).decide(0, &[Proposal::Down(1)]), [] as [String; 0]);
     assert_eq!(Fixture::of(Named::Up("cold")).decide(0, &[Proposal::Up(1)]), ["start web@8086.service"]);
@@ -222,6 +244,45 @@ fn a_failure_changes_nothing_is_reported_and_asked_again_later_and_later() {
     fixture.answer(0, 40_000, Ok(Proposal::Stop(vec!["web@1.service".to_owned()])));
     assert_eq!(fixture.stance("cold"), Stance::Failed, "unknown instances are a failure");
     assert!(fixture.effects.policy_states.is_empty(), "a failed decision leaves no state");
+}
+
+#[test]
+fn a_policy_fails_since_its_first_failure_whatever_fails_next() {
+    let mut fixture = Fixture::of(Named::Both(&["cold"]));
+    fixture.sample("a", 0, 1.0);
+    for (ms, error) in [(0, "it trapped"), (10_000, "it called `exit`")] {
+        assert_eq!(fixture.asked(ms).len(), 1);
+        fixture.answer(0, ms, Err(error));
+        let trouble = fixture.brain.advisors.all[0].trouble.as_ref().unwrap();
+        assert_eq!((&*trouble.error, trouble.since), (error, at(0)));
+        assert!(fixture.effects.policy_statuses.contains(&0), "{error} is written");
+    }
+}
+
+#[test]
+fn a_policy_whose_module_cannot_be_used_says_so_at_once_and_begins_when_it_can() {
+    let mut fixture = Fixture::of(Named::Both(&["cold"]));
+    fixture.brain.ask_at_once(&["cold".to_owned()], at(0));
+    assert_eq!(fixture.asked(0).len(), 1, "without a sample");
+    fixture.answer(0, 0, Err("there is no such file"));
+    assert_eq!(fixture.stance("cold"), Stance::Failed);
+    let renewed = |fixture: &mut Fixture, ms| {
+        fixture.effects = Effects::default();
+        fixture.brain.renewed(&["cold".to_owned()], at(ms), &mut fixture.effects);
+    };
+    renewed(&mut fixture, 1_000);
+    assert!(fixture.effects.policy_statuses.contains(&0) && fixture.brain.advisors.all[0].trouble.is_none());
+    assert_eq!(fixture.stance("cold"), Stance::NoData);
+    assert_eq!(fixture.brain.advisors.next_due(), None, "samples from before the start cause nothing");
+    fixture.sample("a", 2_000, 1.0);
+    assert_eq!(fixture.asked(2_000).len(), 1);
+    for _ in 0..5 {
+        fixture.answer(0, 2_000, Err("it trapped"));
+    }
+    renewed(&mut fixture, 3_000);
+    assert_eq!(fixture.asked(3_000).len(), 1, "it need not wait until its pause is over");
+    fixture.answer(0, 3_000, Ok(Proposal::Hold));
+    assert_eq!(fixture.stance("cold"), Stance::Stays);
 }
 
 #[test]

@@ -30,6 +30,15 @@ enum Waiting {
     AndBehind,
 }
 
+/// What is wrong with a policy.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    /// What happened the last time.
+    pub(super) error: String,
+    /// When it failed for the first time of those in a row.
+    pub(super) since: Timestamp,
+}
+
 /// A policy of a service.
 #[derive(Debug)]
 pub(super) struct Advisor {
@@ -45,7 +54,9 @@ pub(super) struct Advisor {
     pub(super) state: Arc<[u8]>,
     /// How many of its decisions failed in a row, and what happened the last time.
     failures: u32,
-    pub(super) error: Option<String>,
+    pub(super) trouble: Option<Trouble>,
+    /// Whether it may be asked: a sample came since the start, or it reads none.
+    is_live: bool,
     waiting: Waiting,
     asked_at: Timestamp,
     /// Whether the last question held any sample, or the policy wants none.
@@ -91,7 +102,8 @@ impl Advisors {
                     rests_down: rests(Direction::Down),
                     state: state.into(),
                     failures: 0,
-                    error: None,
+                    trouble: None,
+                    is_live: false,
                     waiting: Waiting::No,
                     asked_at: Timestamp::MIN,
                     has_data: false,
@@ -113,26 +125,56 @@ impl Advisors {
     pub(super) fn go_live(&mut self, now: Timestamp) {
         for index in 0..self.all.len() {
             if self.all[index].windows.is_empty() {
+                self.all[index].is_live = true;
                 self.set_due(index, Some(now));
+            }
+        }
+    }
+
+    /// Asks these policies without waiting for a sample: they cannot decide, and their answer says why.
+    pub(super) fn ask_at_once(&mut self, policies: &[String], now: Timestamp) {
+        for index in 0..self.all.len() {
+            if policies.contains(&self.all[index].policy) {
+                self.set_due(index, Some(now));
+            }
+        }
+    }
+
+    /// Other modules decide for these policies from now on: those that failed need not wait until their pause is over.
+    pub(super) fn renewed(&mut self, policies: &[String], board: &mut Board, effects: &mut Effects) {
+        for index in 0..self.all.len() {
+            let advisor = &mut self.all[index];
+            if advisor.failures == 0 || !policies.contains(&advisor.policy) {
+                continue;
+            }
+            if !advisor.is_live {
+                advisor.start_over(index, board, effects);
+                self.set_due(index, None);
+                continue;
+            }
+            advisor.failures = 1;
+            if advisor.waiting == Waiting::No {
+                self.set_due(index, Some(board.now));
             }
         }
     }
 
     /// A sample came: the policies that are shown it are asked soon.
     pub(super) fn hear(&mut self, signal: Signal, owner: Option<Owner>, board: &Board) {
-        let Some(readers) = self.readers.get(&signal).cloned() else { return };
-        for index in readers {
-            let advisor = &mut self.all[index];
+        let Self { all, readers, due } = self;
+        for &index in readers.get(&signal).into_iter().flatten() {
+            let advisor = &mut all[index];
             if owner.is_some_and(|owner| is_foreign(owner, advisor.service, board)) {
                 continue;
             }
+            advisor.is_live = true;
             if advisor.waiting != Waiting::No {
                 advisor.waiting = Waiting::AndBehind;
             } else if advisor.failures == 0 {
                 // Not later than a gap from now, should the clock have gone back.
                 let soon = board.now.max(later(advisor.asked_at, GAP)).min(later(board.now, GAP));
-                let due = advisor.due.map_or(soon, |due| due.min(soon));
-                self.set_due(index, Some(due));
+                let at = advisor.due.map_or(soon, |due| due.min(soon));
+                advisor.set_due(index, Some(at), due);
             }
         }
     }
@@ -142,27 +184,22 @@ impl Advisors {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// The questions that are due, with the place of the policy that is asked.
-    pub(super) fn questions(
+    /// The question that is due first, with the place of the policy that is asked.
+    pub(super) fn question(
         &mut self,
         board: &Board,
         metrics: &Metrics,
         registrations: &Registrations,
-    ) -> Vec<(usize, Question)> {
-        let mut questions = Vec::new();
-        while let Some(&(due, index)) = self.due.first()
-            && due <= board.now
-        {
-            self.set_due(index, None);
-            let advisor = &mut self.all[index];
-            advisor.was_due = due;
-            advisor.waiting = Waiting::Yes;
-            advisor.asked_at = board.now;
-            let question = advisor.question(board, metrics, registrations);
-            advisor.has_data = !question.seen.lacks_data();
-            questions.push((index, question));
-        }
-        questions
+    ) -> Option<(usize, Question)> {
+        let (due, index) = self.due.first().copied().filter(|(due, _)| *due <= board.now)?;
+        self.set_due(index, None);
+        let advisor = &mut self.all[index];
+        advisor.was_due = due;
+        advisor.waiting = Waiting::Yes;
+        advisor.asked_at = board.now;
+        let question = advisor.question(board, metrics, registrations);
+        advisor.has_data = !question.seen.lacks_data();
+        Some((index, question))
     }
 
     /// Takes in an answer, and decides.
@@ -194,22 +231,28 @@ impl Advisors {
     }
 
     fn set_due(&mut self, index: usize, due: Option<Timestamp>) {
-        let advisor = &mut self.all[index];
-        if let Some(before) = std::mem::replace(&mut advisor.due, due) {
-            self.due.remove(&(before, index));
-        }
-        self.due.extend(due.map(|due| (due, index)));
+        self.all[index].set_due(index, due, &mut self.due);
     }
 }
 
 impl Advisor {
+    /// When it is to be asked next, which `all` says too.
+    fn set_due(&mut self, index: usize, due: Option<Timestamp>, all: &mut BTreeSet<(Timestamp, usize)>) {
+        if let Some(before) = std::mem::replace(&mut self.due, due) {
+            all.remove(&(before, index));
+        }
+        all.extend(due.map(|due| (due, index)));
+    }
+
     fn question(&self, board: &Board, metrics: &Metrics, registrations: &Registrations) -> Question {
         let post = &board.posts[self.service];
         let windows = self.windows.iter().map(|(signal, window)| {
-            metrics.seen(*signal, window, |id| match registrations.owner(&window.service_type, id) {
-                Some(owner) if owner.service == self.service => Writer::Own(post.unit_name(owner.number)),
-                Some(owner) if is_foreign(owner, self.service, board) => Writer::Foreign,
-                _ => Writer::Unknown,
+            metrics.seen(*signal, window, board.now, |id| {
+                match registrations.owner(&window.service_type, id) {
+                    Some(owner) if owner.service == self.service => Writer::Own(post.unit_name(owner.number)),
+                    Some(owner) if is_foreign(owner, self.service, board) => Writer::Foreign,
+                    _ => Writer::Unknown,
+                }
             })
         });
         let seen = Observation {

@@ -10,7 +10,7 @@ use super::inventory::{Health, Inventory};
 use super::post::Post;
 use crate::config::{Config, Role, Service};
 use crate::record::{CooldownRecord, Stored};
-use crate::scaling::{Direction, Reason, lowest};
+use crate::scaling::{Direction, Phase, Reason, lowest};
 
 /// What follows from an event.
 #[derive(Debug, Default)]
@@ -130,7 +130,7 @@ impl Board {
     /// # Errors
     /// The reason to hold.
     pub(crate) fn scale(
-        &mut self,
+        &self,
         index: usize,
         direction: Direction,
         number: Option<u32>,
@@ -168,7 +168,33 @@ impl Board {
         lowest(count, wanted, post.stances().filter(|(other, _)| *other != policy))
     }
 
-    /// Brings the service to `made` instances, as far as that goes: the instances of these numbers are stopped first.
+    /// The numbers of the instances that go when there shall be `made` of them: of those that a policy named, else of those
+    /// with the highest numbers, those that can go now. One that is still starting keeps no other from going.
+    ///
+    /// # Errors
+    /// The reason to hold, if none can go.
+    pub(crate) fn leaving(&self, index: usize, made: u32, named: &[u32]) -> Result<Vec<u32>, Reason> {
+        let roster = &self.posts[index].roster;
+        let less = roster.count().saturating_sub(made) as usize;
+        let active = roster.iter().rev().filter(|&(_, phase, _)| phase != Phase::Stopping);
+        let highest = active.map(|(number, ..)| number).take(less);
+        let candidates = if named.is_empty() { highest.collect() } else { named.to_vec() };
+        let most = less.min(roster.spare() as usize);
+        let (mut leaving, mut obstacle) = (Vec::new(), None);
+        for number in candidates {
+            match self.scale(index, Direction::Down, Some(number)) {
+                Ok(number) => leaving.push(number),
+                Err(reason) => obstacle = obstacle.or(Some(reason)),
+            }
+        }
+        leaving.truncate(most);
+        match obstacle {
+            Some(reason) if leaving.is_empty() => Err(reason),
+            _ => Ok(leaving),
+        }
+    }
+
+    /// Brings the service to `made` instances, as far as that goes: the instances of these numbers are stopped.
     ///
     /// # Errors
     /// The reason to hold, if nothing can be done at all.
@@ -176,7 +202,7 @@ impl Board {
         &mut self,
         index: usize,
         made: u32,
-        named: &[u32],
+        leaving: &[u32],
         reason: &Reason,
         record: &CooldownRecord,
     ) -> Result<Vec<Job>, Reason> {
@@ -184,7 +210,7 @@ impl Board {
         let direction = if made > count { Direction::Up } else { Direction::Down };
         let mut jobs = Vec::new();
         for step in 0..count.abs_diff(made) as usize {
-            match self.scale(index, direction, named.get(step).copied()) {
+            match self.scale(index, direction, leaving.get(step).copied()) {
                 Ok(number) => jobs.push(self.decide(index, direction, number, reason, record.clone())),
                 Err(reason) if jobs.is_empty() => return Err(reason),
                 Err(_) => break,

@@ -149,10 +149,28 @@ impl Brain {
             .collect()
     }
 
-    /// The questions to policies in modules that are due.
-    pub(super) fn questions(&mut self, now: Timestamp) -> Vec<(usize, Question)> {
+    /// Policies whose modules cannot be used are asked without waiting for a sample, so that it is said what is wrong.
+    pub(super) fn ask_at_once(&mut self, policies: &[String], now: Timestamp) {
+        self.advisors.ask_at_once(policies, now);
+    }
+
+    /// The keys of the statuses of these policies.
+    pub(super) fn policy_status_keys(&self, policies: &[String]) -> Vec<String> {
+        let all = (0..self.advisors.all.len()).map(|index| self.advised(index));
+        let named = all.filter(|(_, policy)| policies.iter().any(|named| named == policy));
+        named.map(|(service, policy)| record::policy_status_key(service, policy)).collect()
+    }
+
+    /// Takes in that other modules decide for these policies.
+    pub(super) fn renewed(&mut self, policies: &[String], now: Timestamp, effects: &mut Effects) {
         self.board.now = now;
-        self.advisors.questions(&self.board, &self.metrics, &self.registrations)
+        self.advisors.renewed(policies, &mut self.board, effects);
+    }
+
+    /// The next question to a policy in a module that is due.
+    pub(super) fn question(&mut self, now: Timestamp) -> Option<(usize, Question)> {
+        self.board.now = now;
+        self.advisors.question(&self.board, &self.metrics, &self.registrations)
     }
 
     /// Takes in an answer of a policy in a module.

@@ -51,7 +51,9 @@ impl Pace {
 pub(super) async fn look<W: World>(context: &Context<W>) -> Inventory {
     let mut patience = context.patience("looking at fleet");
     loop {
-        match Inventory::look(&context.parts.fleet).await {
+        let looked = Inventory::look(&context.parts.fleet).await;
+        context.parts.health.note_fleet(&looked);
+        match looked {
             Ok(inventory) => {
                 patience.succeeded();
                 return inventory;

@@ -22,6 +22,7 @@ use super::looking::{self, Newcomer, Pace};
 use super::post::Post;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::health::Stage;
 use crate::modules::Modules;
 use crate::record::{self, Status, Stored};
 use crate::scaling::Verdict;
@@ -36,6 +37,7 @@ pub(super) enum Event {
     Answered(usize, Result<Verdict, String>),
     StateDue(usize),
     StateWritten(usize),
+    Renewed(Vec<String>),
     Deleted,
     Done,
 }
@@ -86,7 +88,8 @@ impl<'c, W: World> Engine<'c, W> {
         registrations: mpsc::Receiver<Vec<Change>>,
         metrics: mpsc::Receiver<Vec<Change>>,
     ) -> Result<Infallible, LeadershipLost> {
-        self.take_over(stored).await?;
+        // The loop does not turn yet: fleet may be away for long.
+        self.context.parts.health.answering(self.take_over(stored)).await?;
         self.serve(registrations, metrics).await
     }
 
@@ -97,6 +100,7 @@ impl<'c, W: World> Engine<'c, W> {
 
     async fn take_over(&mut self, stored: &Stored) -> Result<(), LeadershipLost> {
         let context = self.context;
+        context.parts.health.enter(Stage::TakingOver);
         for key in &stored.unreadable {
             tracing::warn!(key, "cannot be read, and is taken as not there");
         }
@@ -125,8 +129,11 @@ impl<'c, W: World> Engine<'c, W> {
             }
         }
         // Every start is a new chance; if it is in vain, that is written again.
-        let stale = stored.troubles.iter().cloned().chain(self.brain.unasked(stored));
-        for key in stale.collect::<Vec<_>>() {
+        let unusable = context.parts.modules.unusable();
+        self.brain.ask_at_once(&unusable, context.parts.clock.now());
+        let in_vain = self.brain.policy_status_keys(&unusable);
+        let stale = stored.troubles.iter().filter(|key| !in_vain.contains(key)).cloned();
+        for key in stale.chain(self.brain.unasked(stored)).collect::<Vec<_>>() {
             self.write(key, None);
         }
         let instances: u32 = self.brain.board.posts.iter().map(|post| post.roster.count()).sum();
@@ -137,8 +144,10 @@ impl<'c, W: World> Engine<'c, W> {
             status = self.status.as_str(),
             "took over"
         );
+        context.parts.health.enter(Stage::Leading(self.status));
         self.apply(effects);
         self.pending.push(Box::pin(looking::look_after(context, Pace::first())));
+        self.await_modules();
         Ok(())
     }
 
@@ -147,11 +156,14 @@ impl<'c, W: World> Engine<'c, W> {
         mut registrations: mpsc::Receiver<Vec<Change>>,
         mut metrics: mpsc::Receiver<Vec<Change>>,
     ) -> Result<Infallible, LeadershipLost> {
+        let health = &self.context.parts.health;
         let mut pace = Pace::first();
         loop {
             let question_due = self.question_due();
             tokio::select! {
                 biased;
+                // First, so that it is answered however much there is to do.
+                () = health.answer() => {}
                 Some(event) = self.pending.next() => match event? {
                     Event::Looked(inventory, newcomer) => {
                         pace = pace.after(inventory.asked_at.elapsed(), newcomer);
@@ -196,6 +208,12 @@ impl<'c, W: World> Engine<'c, W> {
                     self.save_state(index);
                 }
             }
+            Event::Renewed(policies) => {
+                let mut effects = Effects::default();
+                self.brain.renewed(&policies, self.context.parts.clock.now(), &mut effects);
+                self.apply(effects);
+                self.await_modules();
+            }
             Event::CleanUpDue => self.delete_unneeded(),
             Event::Deleted => self.cleaning = false,
             Event::Looked(..) | Event::Done => {}
@@ -208,16 +226,23 @@ impl<'c, W: World> Engine<'c, W> {
         Some(due.duration_since(self.context.parts.clock.now()).try_into().unwrap_or_default())
     }
 
+    /// Takes over modules that change.
+    fn await_modules(&self) {
+        let context = self.context;
+        self.pending.push(Box::pin(async move { Ok(Event::Renewed(context.parts.modules.renewed().await)) }));
+    }
+
     /// Asks the policies that are due.
     fn ask(&mut self) {
         if self.brain.advisors.next_due().is_none_or(|due| due > self.context.parts.clock.now()) {
             return;
         }
         let context = self.context;
-        for (index, question) in self.brain.questions(context.parts.clock.now()) {
-            self.pending.push(Box::pin(async move {
-                Ok(Event::Answered(index, context.parts.modules.decide(question).await))
-            }));
+        let now = context.parts.clock.now();
+        // Each is handed over before the next is made: with many, the first are answered meanwhile.
+        while let Some((index, question)) = self.brain.question(now) {
+            let answer = context.parts.modules.decide(question);
+            self.pending.push(Box::pin(async move { Ok(Event::Answered(index, answer.await)) }));
         }
     }
 

@@ -49,7 +49,8 @@ fn config(by: By) -> Config {
 async fn process(world: &Arc<Mutex<Universe>>, holder: &str, mortal: bool, config: &Config) {
     let link = Link::new(world, mortal);
     let rng = fastrand::Rng::with_seed(7);
-    let parts = Parts { store: link.clone(), fleet: link.clone(), clock: link.clone(), modules: link, rng };
+    let (store, fleet, clock, health) = (link.clone(), link.clone(), link.clone(), Arc::default());
+    let parts = Parts { store, fleet, clock, modules: link, health, rng };
     let served: Result<(), ()> =
         lead::serve::<Simulated, _>(parts, holder, TTL, |_| Ok(config.clone()), std::future::pending()).await;
     assert_eq!(served, Ok(()));

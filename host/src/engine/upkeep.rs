@@ -5,8 +5,10 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::World;
+use super::advisors::Trouble;
 use super::main_loop::{Engine, Event};
 use crate::clock::Clock;
+use crate::health::Stage;
 use crate::record::{self, Status};
 use crate::store::Store;
 
@@ -53,9 +55,9 @@ impl<W: World> Engine<'_, W> {
     pub(super) fn write_policy_status(&mut self, index: usize) {
         let (service, policy) = self.brain.advised(index);
         let key = record::policy_status_key(service, policy);
-        let text = self.brain.advisors.all[index].error.as_ref().map(|error| {
-            let now = self.context.parts.clock.now().to_string();
-            serde_json::json!({"status": "failing", "error": error, "since": now}).to_string()
+        let trouble = self.brain.advisors.all[index].trouble.as_ref();
+        let text = trouble.map(|Trouble { error, since }| {
+            serde_json::json!({"status": "failing", "error": error, "since": since.to_string()}).to_string()
         });
         self.write(key, text);
     }
@@ -139,6 +141,7 @@ impl<W: World> Engine<'_, W> {
             return;
         }
         self.status = Status::Running;
+        self.context.parts.health.enter(Stage::Leading(self.status));
         tracing::info!(status = self.status.as_str(), "every service that can be up is up");
         self.write(record::STATUS.to_owned(), Some(self.status.as_str().to_owned()));
     }

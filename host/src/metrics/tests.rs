@@ -120,6 +120,21 @@ fn a_series_silent_for_its_window_and_a_day_goes_with_its_keys() {
 }
 
 #[test]
+fn a_policy_sees_a_silent_series_for_its_window_and_a_minute() {
+    for (period, shown) in [(300, 360), (0, 86_400)] {
+        let config = config(&Given { metric: "cpu", period, ..Given::default() });
+        let mut metrics = Metrics::new(&config);
+        let window = &config.policies["hot"].windows[0];
+        let signal = metrics.subscribe(window);
+        // The clock of whoever writes is five minutes behind.
+        metrics.put(&key("i", 300), "1", at(600));
+        metrics.fresh(at(600), true);
+        let seen = |second| metrics.seen(signal, window, at(second), |_| Writer::Unknown).series.len();
+        assert_eq!([seen(600), seen(600 + shown), seen(601 + shown)], [1, 1, 0], "over {period}s");
+    }
+}
+
+#[test]
 fn cleaning_up_can_be_turned_off() {
     let mut config = config(&Given { period: 10, ..Given::default() });
     config.etcd.cleanup = Cleanup::Never;

@@ -1,19 +1,18 @@
 //! Runs the modules of a configuration, off the thread of the loop, and takes over files that change.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
 use std::future::pending;
-use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
+use super::file::{File, Stamp, stamp};
 use super::lanes::{Lane, Lanes};
+use super::ration::Ration;
 use super::{Modules, Question};
 use crate::config::{Config, Modules as Loaded, PolicyKind, WasmPolicy, takes};
 use crate::scaling::Verdict;
@@ -50,12 +49,15 @@ struct Live {
     /// Its place in the lanes.
     index: usize,
     policy: WasmPolicy,
-    module: RwLock<Arc<Module>>,
+    /// What decides, or why nothing does.
+    module: RwLock<Result<Arc<Module>, String>>,
     file: Mutex<File>,
+    /// The lines that it may still log, whichever service it decides about.
+    ration: Mutex<Ration>,
 }
 
 impl LiveModules {
-    /// The policies of a configuration, whose modules were loaded by `host`.
+    /// The policies of a configuration, whose modules were loaded by `host`, as far as they can be used.
     #[must_use]
     pub fn new(config: &Config, host: Option<Host>, loaded: &Loaded) -> Self {
         let wasm = config.policies.values().filter_map(|policy| match &policy.kind {
@@ -63,18 +65,7 @@ impl LiveModules {
             PolicyKind::Threshold(_) => None,
         });
         let policies = wasm.enumerate().filter_map(|(index, (name, policy))| {
-            let module = loaded.get(name)?.clone();
-            let about = module.description();
-            let (version, sha256) = (&*about.version, module.sha256());
-            tracing::info!(policy = name, version, sha256, "{name}: decided by the module {}", about.name);
-            let module = RwLock::new(module);
-            let live = Live {
-                name: name.clone(),
-                index,
-                policy: (**policy).clone(),
-                module,
-                file: Mutex::new(File::at(stamp(&policy.module))),
-            };
+            let live = Live::new((index, name), policy, loaded.get(name)?.clone());
             Some((name.clone(), Arc::new(live)))
         });
         let queue = Arc::new(Queue(Mutex::new(Lanes::new(config.policies.len()))));
@@ -123,54 +114,110 @@ impl Queue {
 }
 
 impl Modules for LiveModules {
-    async fn decide(&self, question: Question) -> Result<Verdict, String> {
-        let Some(live) = self.policies.get(&question.policy) else {
-            return Err("its module was not loaded".to_owned());
-        };
+    fn decide(&self, question: Question) -> impl Future<Output = Result<Verdict, String>> + Send {
         let (answer, answered) = oneshot::channel();
-        self.queue.add(Task { live: live.clone(), question, answer });
-        answered.await.unwrap_or_else(|_| Err("its call was lost".to_owned()))
+        match self.policies.get(&question.policy) {
+            Some(live) => self.queue.add(Task { live: live.clone(), question, answer }),
+            // Nobody else has the other end yet, so it is there to hear.
+            None => drop(answer.send(Err("its module was not loaded".to_owned()))),
+        }
+        async { answered.await.unwrap_or_else(|_| Err("its call was lost".to_owned())) }
     }
 
-    async fn watch(&self) -> Infallible {
+    fn unusable(&self) -> Vec<String> {
+        let unusable = self.policies.values().filter(|live| live.module().is_err());
+        unusable.map(|live| live.name.clone()).collect()
+    }
+
+    async fn renewed(&self) -> Vec<String> {
         let Some(host) = &self.host else { return pending().await };
         loop {
             sleep(LOOK_EVERY).await;
+            let mut renewed = Vec::new();
             for live in self.policies.values() {
-                if live.has_new_file() {
-                    let loaded: Vec<_> = self.policies.values().map(|live| live.module()).collect();
-                    live.clone().reload(host.clone(), loaded, &self.queue).await;
+                let Some(stamp) = live.new_file() else { continue };
+                let loaded = self.policies.values().filter_map(|live| live.module().ok()).collect();
+                if live.clone().reload(host.clone(), loaded, &self.queue).await {
+                    renewed.push(live.name.clone());
                 }
+                live.file().read = Some(stamp);
+            }
+            if !renewed.is_empty() {
+                return renewed;
             }
         }
     }
 }
 
 impl Live {
-    fn has_new_file(&self) -> bool {
+    fn new((index, name): (usize, &str), policy: &WasmPolicy, module: Result<Arc<Module>, String>) -> Self {
+        let mut file = File { last: stamp(&policy.module), read: None };
+        match &module {
+            Ok(module) => {
+                let about = module.description();
+                let (version, sha256) = (&*about.version, module.sha256());
+                tracing::info!(
+                    policy = name,
+                    version,
+                    sha256,
+                    "{name}: decided by the module {}",
+                    about.name
+                );
+                file.read = file.last;
+            }
+            // Its file is read again in any case: it may have been half written.
+            Err(error) => {
+                let path = policy.module.display().to_string();
+                tracing::error!(
+                    policy = name,
+                    file = path,
+                    error,
+                    "{name}: its module cannot be used, so it keeps the instances that there are until a good file is there"
+                );
+            }
+        }
+        let (name, policy) = (name.to_owned(), policy.clone());
+        let ration = Mutex::new(Ration::new(Instant::now()));
+        Self { name, index, policy, module: RwLock::new(module), file: Mutex::new(file), ration }
+    }
+
+    /// The state of its file, if that is to be read.
+    fn new_file(&self) -> Option<Stamp> {
         let stamp = stamp(&self.policy.module);
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut file = self.file();
         if stamp.is_none() && file.last.is_some() {
             let (policy, path) = (&*self.name, self.policy.module.display().to_string());
             tracing::warn!(
                 policy,
                 file = path,
-                "{policy}: the file of its module is gone; a restart would fail"
+                "{policy}: the file of its module is gone; after a restart it could not decide"
             );
         }
-        file.is_new(stamp)
+        file.due(stamp)
     }
 
-    fn module(&self) -> Arc<Module> {
+    fn file(&self) -> MutexGuard<'_, File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn module(&self) -> Result<Arc<Module>, String> {
         self.module.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn decide_by(&self, module: Result<Arc<Module>, String>) {
+        *self.module.write().unwrap_or_else(PoisonError::into_inner) = module;
     }
 
     /// Decides, and says what lane the next decision is for.
     fn decide(&self, question: Question) -> (Result<Verdict, String>, Lane) {
+        let module = match self.module() {
+            Ok(module) => module,
+            Err(error) => return (Err(error), Lane::Slow),
+        };
         let Question { seen, state, .. } = question;
         let service = seen.service.name.clone();
         let began = Instant::now();
-        let run = self.module().decide(&self.policy.config, seen, &state, &self.policy.limits);
+        let run = module.decide(&self.policy.config, seen, &state, &self.policy.limits);
         let took = began.elapsed();
         let pace = if took > SLOW || run.result.is_err() { Lane::Slow } else { Lane::Quick };
         self.tell(&service, &run.log);
@@ -185,10 +232,16 @@ impl Live {
         (run.result.map_err(|error| error.to_string()), pace)
     }
 
-    /// The lines of a module, in the daemon's log.
+    /// The lines of a module, in the daemon's log, as far as they are shown and do not flood it.
     fn tell(&self, service: &str, log: &Log) {
         let policy = &*self.name;
+        let now = Instant::now();
+        let mut ration = self.ration.lock().unwrap_or_else(PoisonError::into_inner);
         for line in &log.lines {
+            let is_shown = line.level != Level::Debug || tracing::enabled!(tracing::Level::DEBUG);
+            if !is_shown || !ration.take(now) {
+                continue;
+            }
             let text = &*line.text;
             match line.level {
                 Level::Debug => tracing::debug!(service, policy, "{service}: {policy} says: {text}"),
@@ -196,40 +249,49 @@ impl Live {
                 Level::Warn => tracing::warn!(service, policy, "{service}: {policy} says: {text}"),
             }
         }
-        if log.left_out > 0 {
-            let lines = log.left_out;
-            tracing::warn!(service, policy, lines, "{service}: {policy} says more than is logged");
+        ration.leave_out(log.left_out);
+        if let Some(lines) = ration.untold(now) {
+            tracing::warn!(
+                policy,
+                lines,
+                "{policy}: it says more than is logged; {lines} lines were left out"
+            );
         }
     }
 
-    /// Takes over a file that changed, if it is good.
+    /// Takes over a file that changed, if it is good. Returns whether the policy has become another.
     ///
     /// `loaded` are the modules of all policies: one that another policy has taken over already is shared with it.
-    async fn reload(self: Arc<Self>, host: Host, loaded: Vec<Arc<Module>>, queue: &Queue) {
+    async fn reload(self: Arc<Self>, host: Host, loaded: Vec<Arc<Module>>, queue: &Queue) -> bool {
         let live = self.clone();
         let checked = spawn_blocking(move || live.check(&host, &loaded)).await;
         let (policy, file) = (&*self.name, self.policy.module.display().to_string());
-        match checked {
-            Ok(Ok(module)) if module.sha256() == self.module().sha256() => {}
+        let error = match checked {
             Ok(Ok(module)) => {
+                if self.module().is_ok_and(|old| old.sha256() == module.sha256()) {
+                    return false;
+                }
                 let about = module.description();
                 let (version, sha256) = (&*about.version, module.sha256());
                 tracing::info!(policy, file, version, sha256, "{policy}: took over a new module");
-                *self.module.write().unwrap_or_else(PoisonError::into_inner) = module;
+                self.decide_by(Ok(module));
                 queue.lanes().distrust(self.index);
+                return true;
             }
-            Ok(Err(error)) => {
-                tracing::error!(
-                    policy,
-                    file,
-                    error,
-                    "{policy}: the changed module is refused; the old one stays, and a restart would fail"
-                );
-            }
-            Err(error) => {
-                tracing::error!(policy, file, %error, "{policy}: the changed module was not loaded");
-            }
+            Ok(Err(error)) => error,
+            Err(error) => error.to_string(),
+        };
+        if self.module().is_ok() {
+            tracing::error!(
+                policy,
+                file,
+                error,
+                "{policy}: the changed module is refused; the old one stays, and a restart would find none"
+            );
+        } else {
+            tracing::error!(policy, file, error, "{policy}: its module still cannot be used");
         }
+        false
     }
 
     fn check(&self, host: &Host, loaded: &[Arc<Module>]) -> Result<Arc<Module>, String> {
@@ -243,52 +305,4 @@ impl Live {
 
 fn chain(error: &LoadError) -> String {
     crate::engine::Chain(error).to_string()
-}
-
-/// What tells one state of a file from another: when it and what is said of it were changed, its size and its place on
-/// the disk.
-type Stamp = (SystemTime, (i64, i64), u64, u64);
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let about = path.metadata().ok()?;
-    Some((about.modified().ok()?, (about.ctime(), about.ctime_nsec()), about.len(), about.ino()))
-}
-
-/// What was seen of a file.
-#[derive(Debug)]
-struct File {
-    /// When it was last looked at.
-    last: Option<Stamp>,
-    /// When it was last read.
-    read: Option<Stamp>,
-}
-
-impl File {
-    fn at(stamp: Option<Stamp>) -> Self {
-        Self { last: stamp, read: stamp }
-    }
-
-    /// Whether the file is to be read: it has changed, and then not again, so nobody is writing it any more.
-    fn is_new(&mut self, now: Option<Stamp>) -> bool {
-        let is_settled = now.is_some() && now == self.last && now != self.read;
-        self.last = now;
-        if is_settled {
-            self.read = now;
-        }
-        is_settled
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_read_once_it_has_changed_and_settled() {
-        let stamp = |size| Some((SystemTime::UNIX_EPOCH, (0, 0), size, 1));
-        let mut file = File::at(stamp(1));
-        let seen = [stamp(1), stamp(2), stamp(3), stamp(3), stamp(3), None, stamp(3), stamp(4), stamp(4)];
-        let read: Vec<bool> = seen.into_iter().map(|now| file.is_new(now)).collect();
-        assert_eq!(read, [false, false, false, true, false, false, false, false, true]);
-    }
 }

@@ -1,11 +1,9 @@
 //! `dynamite policy bench`: what decisions cost, over windows of several sizes.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Duration;
 
-use anyhow::Context as _;
-
-use crate::cases::file::{Case, Kind, read, read_text};
+use crate::cases::file::{Case, Kind, read_text};
 use crate::cases::play::first_look;
 use crate::cli::{BenchArgs, EXIT_FAILURE, EXIT_OK, Size};
 use crate::scaling::{Observation, SeenSeries, SeenWindow};
@@ -24,17 +22,15 @@ struct Measured {
 
 pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     let suite = match &args.input {
-        Some(path) => read(path, Kind::Input),
-        None => read_text("no input", "policy: {metric: load}", std::path::Path::new(""), Kind::Input),
+        Some(path) => super::input(path)?,
+        None => read_text("no input", "policy: {metric: load}", std::path::Path::new(""), Kind::Input).ok(),
     };
-    let case = match suite {
-        Ok(suite) => suite.cases.into_iter().next().context("the input is empty")?,
-        Err(report) => {
-            write!(io::stderr(), "{report}")?;
-            return Ok(EXIT_FAILURE);
-        }
-    };
-    let module = super::load(&args.module, &case.policy.limits)?;
+    let Some(suite) = suite else { return Ok(EXIT_FAILURE) };
+    let case = suite.one(args.case.as_deref()).map_err(anyhow::Error::msg)?;
+    let module = super::load(&args.module, &case.policy.limits, &args.cache)?;
+    if args.input.is_some() && !super::fit(&[suite.only(case)], &module)? {
+        return Ok(EXIT_FAILURE);
+    }
     let config = case.policy.config.to_string();
     if let Err(error) = module.validate(&config, &case.policy.limits).result {
         let help = "give one with `--input FILE`, a YAML file with `config: {...}`";
@@ -44,7 +40,7 @@ pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     writeln!(out, "{:>12}{:>12}{:>14}{:>12}{:>12}", "window", "fuel", "memory KiB", "p50 us", "p99 us")?;
     let mut failed = false;
     for &size in &args.sizes {
-        match measured(&module, &case, size, args.rounds) {
+        match measured(&module, case, size, args.rounds) {
             Ok(Measured { fuel, memory_bytes, p50, p99 }) => {
                 let (memory, us) = (memory_bytes.div_ceil(1024), |time: Duration| time.as_secs_f64() * 1e6);
                 writeln!(out, "{size:>12}{fuel:>12}{memory:>14}{:>12.1}{:>12.1}", us(p50), us(p99))?;
@@ -82,7 +78,7 @@ fn measured(module: &Module, case: &Case, size: Size, rounds: u32) -> Result<Mea
 
 /// What the case shows, with windows of this size in place of its own.
 fn observation(case: &Case, size: Size) -> Observation {
-    let (mut seen, _) = first_look(case);
+    let mut seen = first_look(case).observation();
     let now_ms = u64::try_from(seen.now.as_millisecond()).unwrap_or(0);
     let instances: Vec<String> =
         seen.service.instances.iter().map(|instance| instance.name.clone()).collect();

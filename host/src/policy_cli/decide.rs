@@ -9,11 +9,10 @@ use serde_json::{Value, json};
 
 use crate::cases::amount::written;
 use crate::cases::expect::said;
-use crate::cases::file::{Kind, read};
 use crate::cases::play::{bounds, first_look, log_lines, summary};
 use crate::cli::{DecideArgs, EXIT_FAILURE, EXIT_OK, Format};
 use crate::scaling::{Observation, Verdict};
-use crate::wasm::Run;
+use crate::wasm::{Log, Run};
 
 /// How much of a state is shown to people, in characters.
 const STATE_SHOWN: usize = 200;
@@ -21,36 +20,40 @@ const STATE_SHOWN: usize = 200;
 /// A decision with its circumstances.
 struct Decided {
     seen: Observation,
-    run: Run<Verdict>,
+    result: Result<Verdict, String>,
     /// How many instances would come of it.
     wanted: Option<u32>,
     took: Duration,
+    fuel: u64,
+    memory_bytes: usize,
+    log: Log,
 }
 
 pub(super) fn run(args: &DecideArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
-    let case = match read(&args.input, Kind::Input) {
-        Ok(suite) => suite.cases.into_iter().next().context("the input is empty")?,
-        Err(report) => {
-            write!(io::stderr(), "{report}")?;
-            return Ok(EXIT_FAILURE);
-        }
-    };
+    let Some(suite) = super::input(&args.input)? else { return Ok(EXIT_FAILURE) };
+    let case = suite.one(args.case.as_deref()).map_err(anyhow::Error::msg)?;
     let state = match &args.state {
         Some(path) => std::fs::read(path).with_context(|| format!("`{}` cannot be read", path.display()))?,
         None => Vec::new(),
     };
-    let module = super::load(&args.module, &case.policy.limits)?;
+    let module = super::load(&args.module, &case.policy.limits, &args.cache)?;
+    if !super::fit(&[suite.only(case)], &module)? {
+        return Ok(EXIT_FAILURE);
+    }
     let config = case.policy.config.to_string();
     if let Err(error) = module.validate(&config, &case.policy.limits).result {
         anyhow::bail!("the policy refuses the configuration {config}: {error}");
     }
-    let (seen, wanted) = first_look(&case);
+    let world = first_look(case);
+    let seen = world.observation();
     let began = super::stopwatch();
-    let run = module.decide(&config, seen.clone(), &state, &case.policy.limits);
+    let Run { result, fuel, memory_bytes, log } =
+        module.decide(&config, seen.clone(), &state, &case.policy.limits);
     let took = began.elapsed();
-    let wanted = run.result.as_ref().ok().map(|verdict| wanted(&verdict.proposal));
-    let decided = Decided { seen, run, wanted, took };
-    if let (Some(path), Ok(verdict)) = (&args.state_out, &decided.run.result) {
+    let result = result.map_err(|error| error.to_string()).and_then(|verdict| world.checked(verdict));
+    let wanted = result.as_ref().ok().map(|verdict| world.wanted(&verdict.proposal));
+    let decided = Decided { seen, result, wanted, took, fuel, memory_bytes, log };
+    if let (Some(path), Ok(verdict)) = (&args.state_out, &decided.result) {
         std::fs::write(path, &verdict.state)
             .with_context(|| format!("`{}` cannot be written", path.display()))?;
     }
@@ -58,13 +61,13 @@ pub(super) fn run(args: &DecideArgs, out: &mut dyn Write) -> anyhow::Result<u8> 
         Format::Json => writeln!(out, "{:#}", as_json(&decided))?,
         Format::Human => human(&decided, out)?,
     }
-    Ok(if decided.run.result.is_ok() { EXIT_OK } else { EXIT_FAILURE })
+    Ok(if decided.result.is_ok() { EXIT_OK } else { EXIT_FAILURE })
 }
 
 fn human(decided: &Decided, out: &mut dyn Write) -> io::Result<()> {
-    let Decided { seen, run, wanted, took } = decided;
+    let Decided { seen, result, wanted, took, fuel, memory_bytes, log } = decided;
     let mut row = |key: &str, value: &str| writeln!(out, "{key:<10}{value}");
-    match &run.result {
+    match result {
         Ok(verdict) => {
             row("decision", &said(&verdict.proposal))?;
             row("reason", &verdict.reason)?;
@@ -77,14 +80,14 @@ fn human(decided: &Decided, out: &mut dyn Write) -> io::Result<()> {
             }
             row("state", &shown_state(&verdict.state))?;
         }
-        Err(error) => row("failed", &error.to_string())?,
+        Err(error) => row("failed", error)?,
     }
-    let memory = run.memory_bytes.div_ceil(1024);
-    row("took", &format!("{:.3} ms, {} fuel, {memory} KiB of memory", took.as_secs_f64() * 1e3, run.fuel))?;
+    let memory = memory_bytes.div_ceil(1024);
+    row("took", &format!("{:.3} ms, {} fuel, {memory} KiB of memory", took.as_secs_f64() * 1e3, fuel))?;
     for (index, line) in summary(seen).iter().enumerate() {
         row(if index == 0 { "seen" } else { "" }, line)?;
     }
-    for (index, line) in log_lines(&run.log).iter().enumerate() {
+    for (index, line) in log_lines(log).iter().enumerate() {
         row(if index == 0 { "log" } else { "" }, line)?;
     }
     Ok(())
@@ -104,20 +107,20 @@ fn shown_state(state: &[u8]) -> String {
 }
 
 fn as_json(decided: &Decided) -> Value {
-    let Decided { seen, run, wanted, took } = decided;
-    let verdict = run.result.as_ref().ok();
+    let Decided { seen, result, wanted, took, fuel, memory_bytes, log } = decided;
+    let verdict = result.as_ref().ok();
     json!({
         "decision": verdict.map(|verdict| said(&verdict.proposal)),
         "reason": verdict.map(|verdict| &verdict.reason),
-        "error": run.result.as_ref().err().map(ToString::to_string),
+        "error": result.as_ref().err(),
         "instances": seen.service.count(),
         "instances_wanted": wanted,
         "wake_at": verdict.and_then(|verdict| verdict.wake_at).map(|at| at.to_string()),
         "state_bytes": verdict.map(|verdict| verdict.state.len()),
         "state": verdict.and_then(|verdict| std::str::from_utf8(&verdict.state).ok()),
         "seconds": took.as_secs_f64(),
-        "fuel": run.fuel,
-        "memory_bytes": run.memory_bytes,
-        "log": log_lines(&run.log),
+        "fuel": fuel,
+        "memory_bytes": memory_bytes,
+        "log": log_lines(log),
     })
 }

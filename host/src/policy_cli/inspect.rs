@@ -33,7 +33,7 @@ pub(super) fn run(args: &InspectArgs, out: &mut dyn Write) -> anyhow::Result<u8>
     let file = args.module.display();
     // A module that needs more memory than the default to start is still one to look at.
     let limits = Limits { memory_bytes: Limits::MEMORY_BYTES_MAX, fuel: u64::MAX, time: Limits::TIME_MAX };
-    let module = super::load(&args.module, &limits)?;
+    let module = super::load(&args.module, &limits, &args.cache)?;
     // It was read just now, so it is a file, and not too large.
     let bytes = std::fs::read(&args.module).with_context(|| format!("`{file}` cannot be read"))?;
     let interface = interface_of(&bytes)?;

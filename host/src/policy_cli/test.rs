@@ -26,7 +26,13 @@ pub(super) fn run(args: &TestArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
     }
     let Some(suites) = suites(files)? else { return Ok(EXIT_FAILURE) };
     let subject: Box<dyn Subject> = match (args.builtin, module) {
-        (None, Some(module)) => Box::new(super::load(module, &widest(&suites))?),
+        (None, Some(module)) => {
+            let module = super::load(module, &widest(&suites), &args.cache)?;
+            if !super::fit(&suites, &module)? {
+                return Ok(EXIT_FAILURE);
+            }
+            Box::new(module)
+        }
         (Some(BuiltinPolicy::Threshold), _) | (None, None) => Box::new(Builtin),
     };
     let report = tested(&*subject, &suites, args.filter.as_deref());
@@ -83,7 +89,7 @@ pub(super) fn tested(subject: &dyn Subject, suites: &[Suite], filter: Option<&st
             }
             let began = super::stopwatch();
             let played = play(case, subject);
-            let (name, line) = (case.name.clone(), case.line);
+            let (name, line) = (case.name.clone(), case.at.line);
             result.cases.push(CaseResult { name, line, played, took: began.elapsed() });
         }
         report.suites.push(result);

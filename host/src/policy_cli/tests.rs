@@ -35,8 +35,9 @@ impl Folder {
             Some(name) => self.path(name).into_os_string(),
             None => word.into(),
         };
-        let args =
-            ["dynamite", "policy"].map(Into::into).into_iter().chain(line.split_whitespace().map(word));
+        let cache = (!line.starts_with("new ")).then_some(["--cache-dir", "@cache"]);
+        let words = line.split_whitespace().chain(cache.into_iter().flatten()).map(word);
+        let args = ["dynamite", "policy"].map(Into::into).into_iter().chain(words);
         let Ok(Command::Policy(command)) = Cli::read(args).map(|cli| cli.command) else { panic!("{line}") };
         let mut out = Vec::new();
         let code = run(&command, &mut out).unwrap();
@@ -121,6 +122,57 @@ fn run_shows_one_decision() {
     let broken = broken.with("in.yaml", "config: {}");
     let (code, said) = broken.run("run @policy.wasm --input @in.yaml");
     assert!(code == 1 && said.starts_with("failed    it trapped"), "{said}");
+}
+
+#[test]
+fn run_and_bench_take_a_case_of_a_file() {
+    let folder = Folder::new(&policy()).with("cases.yaml", CASES);
+    assert_eq!(folder.run("run @policy.wasm --input @cases.yaml").0, 1, "which of the two?");
+    let (code, said) = folder.run("run @policy.wasm --input @cases.yaml --case nothing");
+    assert_eq!((code, &*said), (1, ""));
+    let folder = folder.with("one.yaml", &CASES.replace("it grows", "it-grows"));
+    let (code, said) = folder.run("run @policy.wasm --input @one.yaml --case it-grows");
+    assert!(code == 0 && said.contains("the newest 500") || said.contains("1 sample, 500"), "{said}");
+    let (code, said) =
+        folder.run("bench @policy.wasm --input @one.yaml --case it-grows --sizes 1x1 --rounds 2");
+    assert_eq!((code, said.lines().count()), (0, 3), "{said}");
+    let only = CASES.lines().filter(|line| !line.contains("it grows")).collect::<Vec<_>>().join("\n");
+    let folder = folder.with("only.yaml", &only);
+    assert_eq!(folder.run("run @policy.wasm --input @only.yaml").0, 0, "there is but one");
+}
+
+#[test]
+fn what_is_compiled_is_kept() {
+    let folder = Folder::new(&policy()).with("in.yaml", "config: {}");
+    for line in ["inspect @policy.wasm", "run @policy.wasm --input @in.yaml", "bench @policy.wasm --rounds 1"]
+    {
+        assert_eq!(folder.run(line).0, 0, "{line}");
+        assert_eq!(fs::read_dir(folder.path("cache")).unwrap().count(), 1, "{line}");
+    }
+}
+
+#[test]
+fn a_run_that_names_unknown_instances_fails() {
+    // A verdict to stop (4) the instances in the list at 300, of which there is one: the text at 512.
+    let refusal = "nobody@1.service";
+    let store = |at: usize, value: usize| format!("(i32.store (i32.const {at}) (i32.const {value}))");
+    let stores = [(8, 4), (12, 300), (16, 1), (300, 512), (304, refusal.len())];
+    let decide = stores.map(|(at, value)| store(at, value)).concat() + "(i32.const 0)";
+    let stops = Policy { refusal, decide: &decide, ..policy() };
+    let folder = Folder::new(&stops).with("in.yaml", "config: {}");
+    let (code, said) = folder.run("run @policy.wasm --input @in.yaml");
+    assert!(code == 1 && said.contains("failed    it wants to stop nobody@1.service"), "{said}");
+}
+
+#[test]
+fn a_configuration_that_does_not_fit_the_schema_is_a_mistake_of_the_file() {
+    let schema = r#"{"properties": {"target": {"type": "number"}}, "required": ["target"]}"#;
+    let folder = Folder::new(&Policy { schema, ..policy() }).with("cases.yaml", CASES);
+    assert_eq!(folder.run("test @policy.wasm @cases.yaml"), (1, String::new()), "nothing is run");
+    let folder = folder.with("cases.yaml", &format!("config: {{target: 5}}{CASES}"));
+    assert!(folder.run("test @policy.wasm @cases.yaml").1.contains("1 passed; 1 failed"));
+    let folder = folder.with("cases.yaml", &format!("config: {{target: much}}{CASES}"));
+    assert_eq!(folder.run("run @policy.wasm --input @cases.yaml").0, 1);
 }
 
 #[test]

@@ -165,15 +165,26 @@ impl<T> Roster<T> {
         }
     }
 
+    /// How many instances may go: those that are up beyond the minimum. Those that are still starting serve nobody yet.
+    #[must_use]
+    pub fn spare(&self) -> u32 {
+        let up = u32::try_from(self.running()).unwrap_or(u32::MAX);
+        up.min(self.wanted).saturating_sub(self.bounds.min)
+    }
+
     /// The instance that goes when there shall be one less: the one with this number, else the one with the highest.
     ///
     /// # Errors
     /// The reason to hold: the lower bound, or an instance that is on its way.
     pub fn may_shrink(&self, number: Option<u32>, unit_name: impl Fn(u32) -> String) -> Result<u32, Reason> {
-        // Those that are still starting serve nobody yet: the minimum is of those that are up.
-        let up = u32::try_from(self.running()).unwrap_or(u32::MAX);
-        if up.min(self.wanted) <= self.bounds.min {
-            return Err(Reason::AtMinimum { count: up.min(self.wanted), min: self.bounds.min });
+        if self.spare() == 0 {
+            let starting = self.iter().find(|&(_, phase, _)| phase == Phase::Starting);
+            return Err(match starting {
+                Some((number, ..)) if self.active.min(self.wanted) > self.bounds.min => {
+                    Reason::StillStarting { unit: unit_name(number) }
+                }
+                _ => Reason::AtMinimum { count: self.active.min(self.wanted), min: self.bounds.min },
+            });
         }
         let named = number.filter(|number| self.seats.contains_key(number));
         let highest =
@@ -247,7 +258,9 @@ mod tests {
         let coming = roster(1, 5, &[(1, Phase::Running), (2, Phase::Running), (3, Phase::Starting)]);
         assert_eq!(coming.may_shrink(None, unit), Err(Reason::StillStarting { unit: unit(3) }));
         let weak = roster(1, 5, &[(1, Phase::Running), (2, Phase::Starting)]);
-        assert_eq!(weak.may_shrink(Some(1), unit), Err(Reason::AtMinimum { count: 1, min: 1 }));
+        assert_eq!(weak.may_shrink(Some(1), unit), Err(Reason::StillStarting { unit: unit(2) }));
+        let none_yet = roster(0, 5, &[(1, Phase::Starting)]);
+        assert_eq!(none_yet.may_shrink(None, unit), Err(Reason::StillStarting { unit: unit(1) }));
     }
 
     #[test]

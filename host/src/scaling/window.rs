@@ -66,6 +66,13 @@ impl Window {
         self.samples.range(start..).copied()
     }
 
+    /// The samples of `oldest` and later, oldest first.
+    #[must_use]
+    pub fn from(&self, oldest: Timestamp) -> impl ExactSizeIterator<Item = Sample> + '_ {
+        let start = self.samples.partition_point(|sample| sample.at < oldest);
+        self.samples.range(start..).copied()
+    }
+
     /// How many samples it holds.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -123,5 +130,6 @@ mod tests {
         let held: Vec<_> = window.since(None).collect();
         assert_eq!(held, [sample(7, 1.0), sample(8, 1.0), sample(9, 1.0)]);
         assert_eq!(window.since(Some(sample(8, 0.0).at)).count(), 1);
+        assert_eq!(window.from(sample(8, 0.0).at).len(), 2);
     }
 }

@@ -1,9 +1,11 @@
 //! Lua 5.4: tables, filled by hand.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, anyhow};
-use dynamite::scaling::{Observation, SeenInstance, SeenSeries, SeenWindow};
+use dynamite::scaling::{Observation, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use dynamite_tests::bench::rule;
-use mlua::{Function, Lua, Table};
+use mlua::{Function, HookTriggers, Lua, Table, VmState};
 
 const SCRIPT: &str = "
 return function(threshold, seen)
@@ -22,11 +24,34 @@ end";
 pub(crate) fn start() -> Result<crate::Decide> {
     let lua = Lua::new();
     let function: Function = lua.load(SCRIPT).eval().map_err(|error| anyhow!("{error}"))?;
-    Ok(Box::new(move |seen| {
-        let answer = observation(&lua, &seen).and_then(|seen| function.call((rule::THRESHOLD, seen)));
-        let (over, reason): (u32, String) = answer.map_err(|error| anyhow!("{error}"))?;
-        Ok(crate::verdict(over, reason))
-    }))
+    Ok(Box::new(move |seen| decide(&lua, &function, &seen)))
+}
+
+/// A state for each decision, with limits on memory and time as a module has them.
+pub(crate) fn start_fresh() -> crate::Decide {
+    Box::new(|seen| {
+        let lua = Lua::new();
+        let function = limited(&lua).and_then(|()| lua.load(SCRIPT).eval());
+        decide(&lua, &function.map_err(|error| anyhow!("{error}"))?, &seen)
+    })
+}
+
+fn limited(lua: &Lua) -> mlua::Result<()> {
+    lua.set_memory_limit(crate::MEMORY_BYTES)?;
+    let end = Instant::now() + Duration::from_millis(100);
+    let every = HookTriggers::new().every_nth_instruction(10_000);
+    lua.set_hook(every, move |_, _| {
+        if Instant::now() > end {
+            return Err(mlua::Error::runtime("out of time"));
+        }
+        Ok(VmState::Continue)
+    })
+}
+
+fn decide(lua: &Lua, function: &Function, seen: &Observation) -> Result<Verdict> {
+    let answer = observation(lua, seen).and_then(|seen| function.call((rule::THRESHOLD, seen)));
+    let (over, reason): (u32, String) = answer.map_err(|error| anyhow!("{error}"))?;
+    Ok(crate::verdict(over, reason))
 }
 
 fn observation(lua: &Lua, seen: &Observation) -> mlua::Result<Table> {

@@ -20,6 +20,9 @@ const TURNS: usize = 60;
 const DECISIONS: usize = 50;
 const WARM_UP: usize = 10;
 
+/// The memory of a script that has limits, in bytes: a module's default.
+const MEMORY_BYTES: usize = Limits::MEMORY_BYTES_DEFAULT;
+
 /// Something that decides.
 type Decide = Box<dyn FnMut(Observation) -> Result<Verdict>>;
 
@@ -65,10 +68,16 @@ fn contenders() -> Result<Vec<Contender>> {
         contender("the same, written with the SDK", fresh(with_sdk)),
         contender("the same module, kept instance", kept::start()?),
         contender("native", Box::new(|seen| Ok(rule::native(&seen, rule::THRESHOLD)))),
-        contender("QuickJS, plain arrays", quickjs::start(quickjs::Columns::Plain)?),
-        contender("QuickJS, typed arrays", quickjs::start(quickjs::Columns::Typed)?),
-        contender("Lua 5.4", lua::start()?),
-        contender("Rhai", rhai::start()?),
+        contender("Lua 5.4, fresh state and limits", lua::start_fresh()),
+        contender(
+            "QuickJS, fresh state and limits, typed arrays",
+            quickjs::start_fresh(quickjs::Columns::Typed),
+        ),
+        contender("Rhai, fresh scope and limits", rhai::start_fresh()?),
+        contender("Lua 5.4, state kept", lua::start()?),
+        contender("QuickJS, state kept, typed arrays", quickjs::start(quickjs::Columns::Typed)?),
+        contender("QuickJS, state kept, plain arrays", quickjs::start(quickjs::Columns::Plain)?),
+        contender("Rhai, no limits", rhai::start()?),
     ])
 }
 

@@ -1,5 +1,7 @@
 //! QuickJS: objects, filled by hand, with columns as plain arrays or as typed ones, which are copied at once.
 
+use std::time::{Duration, Instant};
+
 use anyhow::{Result, anyhow};
 use dynamite::scaling::{Observation, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use dynamite_tests::bench::rule;
@@ -28,14 +30,19 @@ pub(crate) enum Columns {
 
 /// A function in a context of its own.
 pub(crate) fn start(columns: Columns) -> Result<crate::Decide> {
-    let runtime = Runtime::new()?;
-    let context = Context::full(&runtime)?;
-    let function = context.with(|js| {
-        let function: Function<'_> = js.eval(SCRIPT)?;
-        rquickjs::Result::Ok(Persistent::save(&js, function))
-    })?;
-    let script = Script { function, context, columns };
+    let script = Script::load(&Runtime::new()?, columns)?;
     Ok(Box::new(move |seen| script.decide(&seen)))
+}
+
+/// A runtime and a context for each decision, with limits on memory and time as a module has them.
+pub(crate) fn start_fresh(columns: Columns) -> crate::Decide {
+    Box::new(move |seen| {
+        let runtime = Runtime::new()?;
+        runtime.set_memory_limit(crate::MEMORY_BYTES);
+        let end = Instant::now() + Duration::from_millis(100);
+        runtime.set_interrupt_handler(Some(Box::new(move || Instant::now() > end)));
+        Script::load(&runtime, columns)?.decide(&seen)
+    })
 }
 
 /// The function goes before the context that it belongs to.
@@ -46,6 +53,15 @@ struct Script {
 }
 
 impl Script {
+    fn load(runtime: &Runtime, columns: Columns) -> Result<Self> {
+        let context = Context::full(runtime)?;
+        let function = context.with(|js| {
+            let function: Function<'_> = js.eval(SCRIPT)?;
+            rquickjs::Result::Ok(Persistent::save(&js, function))
+        })?;
+        Ok(Self { function, context, columns })
+    }
+
     fn decide(&self, seen: &Observation) -> Result<Verdict> {
         let answer = self.context.with(|js| {
             let function = self.function.clone().restore(&js)?;

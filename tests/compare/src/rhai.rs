@@ -1,9 +1,9 @@
 //! Rhai: maps and arrays, filled by hand.
 
 use anyhow::{Result, anyhow};
-use dynamite::scaling::{Observation, SeenInstance, SeenSeries, SeenWindow};
+use dynamite::scaling::{Observation, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use dynamite_tests::bench::rule;
-use rhai::{Array, Dynamic, Engine, Map, OptimizationLevel, Scope};
+use rhai::{AST, Array, Dynamic, Engine, Map, OptimizationLevel, Scope};
 
 const SCRIPT: &str = "
 fn decide(threshold, seen) {
@@ -20,19 +20,33 @@ fn decide(threshold, seen) {
 
 /// A function in an engine of its own.
 pub(crate) fn start() -> Result<crate::Decide> {
+    let engine = engine();
+    let script = engine.compile(SCRIPT)?;
+    Ok(Box::new(move |seen| decide(&engine, &script, seen)))
+}
+
+/// With limits on work as a module has them. What a script leaves is in its scope, which is new for each decision anyway.
+pub(crate) fn start_fresh() -> Result<crate::Decide> {
+    let mut engine = engine();
+    engine.set_max_operations(25_000_000).set_max_array_size(1 << 20).set_max_string_size(1 << 20);
+    let script = engine.compile(SCRIPT)?;
+    Ok(Box::new(move |seen| decide(&engine, &script, seen)))
+}
+
+fn engine() -> Engine {
     let mut engine = Engine::new();
     engine.set_optimization_level(OptimizationLevel::Full);
-    let script = engine.compile(SCRIPT)?;
-    Ok(Box::new(move |seen| {
-        let input = (rule::THRESHOLD, observation(seen));
-        let answer: Array = engine
-            .call_fn(&mut Scope::new(), &script, "decide", input)
-            .map_err(|error| anyhow!("{error}"))?;
-        let [over, reason] = &*answer else { return Err(anyhow!("an answer of two")) };
-        let over = over.as_int().map_err(|kind| anyhow!("a count, not {kind}"))?;
-        let reason = reason.clone().into_string().map_err(|kind| anyhow!("a reason, not {kind}"))?;
-        Ok(crate::verdict(u32::try_from(over)?, reason))
-    }))
+    engine
+}
+
+fn decide(engine: &Engine, script: &AST, seen: Observation) -> Result<Verdict> {
+    let input = (rule::THRESHOLD, observation(seen));
+    let answer: Array =
+        engine.call_fn(&mut Scope::new(), script, "decide", input).map_err(|error| anyhow!("{error}"))?;
+    let [over, reason] = &*answer else { return Err(anyhow!("an answer of two")) };
+    let over = over.as_int().map_err(|kind| anyhow!("a count, not {kind}"))?;
+    let reason = reason.clone().into_string().map_err(|kind| anyhow!("a reason, not {kind}"))?;
+    Ok(crate::verdict(u32::try_from(over)?, reason))
 }
 
 fn map<const N: usize>(fields: [(&str, Dynamic); N]) -> Dynamic {

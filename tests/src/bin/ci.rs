@@ -17,7 +17,7 @@ struct Step {
 /// What policies are built for; `rust-toolchain.toml` names the same. Some tests run what was built for the second.
 const MODULES_FOR: [&str; 2] = ["wasm32-unknown-unknown", "wasm32-wasip2"];
 
-const STEPS: [Step; 5] = [
+const STEPS: [Step; 6] = [
     Step { name: "format", commands: &["cargo fmt --all --check"] },
     Step { name: "lint", commands: &["cargo clippy --workspace --all-targets --quiet -- -D warnings"] },
     Step { name: "docs", commands: &["cargo doc --workspace --no-deps --quiet"] },
@@ -31,6 +31,7 @@ const STEPS: [Step; 5] = [
         ],
     },
     Step { name: "test", commands: &["cargo test --workspace --no-fail-fast"] },
+    Step { name: "container", commands: &["cargo run --quiet --package dynamite-tests --bin container"] },
 ];
 
 fn main() -> ExitCode {

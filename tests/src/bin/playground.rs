@@ -8,12 +8,12 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use dynamite::embedded::fleet::{FleetServer, Machine, Options, Timings};
+use dynamite::embedded::fleet::{FleetServer, Options, Timings};
 use dynamite::store::Store;
 use dynamite::store::connect::{Api, connect};
 use dynamite_tests::daemon::binary;
 use dynamite_tests::etcd::{self, Etcd};
-use dynamite_tests::scene::now;
+use dynamite_tests::scene::{machines, now};
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
@@ -24,10 +24,7 @@ const LOAD: [(u32, f64); 3] = [(12, 50.0), (22, 95.5), (45, 3.0)];
 async fn main() -> Result<()> {
     let etcd = Etcd::start(etcd::Options { v2: true, ..etcd::Options::default() }).await?;
     // As slow as a real fleet, with a machine for each instance: the unit file says that no two go together.
-    let mut options = Options { timings: Timings::real(), ..Options::default() };
-    let machine = options.machines.remove(0);
-    options.machines.extend((0..5).map(|number| Machine { id: format!("{number:032x}"), ..machine.clone() }));
-    let fleet = FleetServer::start(options).await?;
+    let fleet = FleetServer::start(Options { timings: Timings::real(), ..machines(5) }).await?;
     say(&format!("etcd at {}, fleet at {}", etcd.endpoint(), fleet.endpoint()));
     let mut dynamite = start(&etcd, &fleet)?;
     tokio::select! {

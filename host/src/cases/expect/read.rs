@@ -56,6 +56,9 @@ impl Reader<'_> {
             let help = format!("say what is expected: {}", one_of(DECISION));
             self.error(node.span, "nothing is expected", Some(help));
         }
+        if counts.iter().all(|(key, _)| fields.get(key).is_none()) {
+            self.no_effect(&fields, &[WITHIN], "without a number of instances");
+        }
         let within = self.count(&fields, WITHIN).map_or(0, |at| at.value);
         Expectation { wants, within }
     }

@@ -36,6 +36,7 @@ static MODULES: LazyLock<BTreeMap<&str, Vec<u8>>> = LazyLock::new(|| {
         ("text.wasm", b"name: good\n".to_vec()),
         ("core.wasm", plain().core()),
         ("world.wasm", test_modules::of_another_world()),
+        ("later.wasm", test_modules::of_later_times()),
         ("version.wasm", plain().build_for("0.2.0")),
         ("trap.wasm", Policy { describe: "unreachable", ..plain() }.build()),
         ("loop.wasm", Policy { describe: "(loop (br 0)) unreachable", ..plain() }.build()),
@@ -134,7 +135,7 @@ fn everything_that_is_said_is_taken() {
     let seen = windows.iter().map(|window| (&window.metric, window.aggregated, window.span.as_secs()));
     let expected = [(&MetricName::new("cpu.p95"), false, 300), (&MetricName::new("rps"), true, 0)];
     assert_eq!(seen.collect::<Vec<_>>(), expected);
-    assert_eq!(loaded.modules["p"].sha256(), hash);
+    assert_eq!(loaded.modules["p"].as_ref().expect("a module").sha256(), hash);
 }
 
 #[test]
@@ -147,11 +148,30 @@ Service: {a: {name_of_unit_file: web@, scale_up_policy: {ScalingPolicy: p}, scal
     );
     let loaded = files.load();
     assert!(loaded.config.is_some(), "{}", loaded.report);
-    assert!(Arc::ptr_eq(&loaded.modules["p"], &loaded.modules["q"]));
+    let module = |policy: &str| loaded.modules[policy].as_ref().expect("a module");
+    assert!(Arc::ptr_eq(module("p"), module("q")));
     let document = loaded.config.expect("a configuration").document.to_string();
     let missing = restored(&document, &["a"]);
     assert_eq!(missing.report.errors(), 2, "{}", missing.report);
     insta::assert_snapshot!(missing.report);
+}
+
+#[test]
+fn a_module_that_cannot_be_used_is_an_error_and_leaves_the_rest_usable() {
+    let files = with_modules(
+        "ScalingPolicy:
+  p: {module: nowhere.wasm}
+  q: {module: good.wasm, config: {target: much}}
+Service: {a: {name_of_unit_file: web@, scaling_policy: {ScalingPolicy: [p, q]}}}",
+    );
+    let loaded = files.load();
+    assert_eq!((loaded.report.errors(), loaded.config.is_some()), (2, true), "{}", loaded.report);
+    assert_eq!(loaded.summary(), "2 errors");
+    let folder = format!("{}/", files.path().display());
+    let why = |policy: &str| loaded.modules[policy].as_ref().err().map(|why| why.replace(&folder, ""));
+    insta::assert_snapshot!(["p", "q"].map(|policy| why(policy).unwrap_or_default()).join("\n"));
+    files.write("config.yaml", "Service: {a: {name_of_unit_file: web@, scaling_policy: {ScalingPolicy: p}, max_instance: some}}\nScalingPolicy: {p: {module: nowhere.wasm}}");
+    assert!(files.load().config.is_none(), "what is wrong with the file itself is not forgiven");
 }
 
 #[test]
@@ -162,7 +182,7 @@ fn modules_are_compiled_once_for_all_starts() {
     for _ in 0..2 {
         let mut modules = ModuleLoader::new(Some(cache.clone()));
         let loaded = files.load_with(&mut modules);
-        assert_eq!(loaded.modules.len(), 1, "{}", loaded.report);
+        assert!(loaded.modules["p"].is_ok(), "{}", loaded.report);
         assert_eq!(std::fs::read_dir(&cache).expect("a folder").count(), 1);
     }
 }

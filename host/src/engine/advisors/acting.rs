@@ -1,8 +1,10 @@
 //! What becomes of an answer: a stance, an action or a reason to hold, or a failure.
 
+use std::collections::HashSet;
+
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Advisor, later};
+use super::{Advisor, Trouble, later};
 use crate::engine::board::{Board, Effects};
 use crate::engine::post;
 use crate::record::CooldownRecord;
@@ -23,7 +25,7 @@ impl Advisor {
         let Verdict { proposal, reason, state, wake_at } = verdict;
         let named = self.named(&proposal, board)?;
         if std::mem::take(&mut self.failures) > 0 {
-            self.error = None;
+            self.trouble = None;
             effects.policy_statuses.insert(index);
             let service = &board.posts[self.service].service.name;
             tracing::info!(service, policy = self.policy, "{service}: {} works again", self.policy);
@@ -68,7 +70,10 @@ impl Advisor {
                 post.roster.iter().map(|(number, ..)| number).find(|number| post.unit_name(*number) == *name);
             known.ok_or_else(|| format!("it wants `{name}` to stop, and there is no such instance"))
         };
-        names.iter().map(number).collect()
+        let mut numbers: Vec<u32> = names.iter().map(number).collect::<Result<_, _>>()?;
+        let mut seen = HashSet::new();
+        numbers.retain(|number| seen.insert(*number));
+        Ok(numbers)
     }
 
     fn scale(
@@ -93,11 +98,18 @@ impl Advisor {
             Ok(made) => made,
             Err(reason) => return self.hold(reason, board),
         };
+        let (made, leaving) = match direction {
+            Direction::Up => (made, Vec::new()),
+            Direction::Down => match board.leaving(self.service, made, named) {
+                Ok(leaving) => (count - u32::try_from(leaving.len()).unwrap_or(count), leaving),
+                Err(reason) => return self.hold(reason, board),
+            },
+        };
         let until = later(board.now, self.cooldown);
         let reason = Reason::Policy { policy: self.policy.clone(), words: words.to_owned(), wanted, made };
         let cooldown = Cooldown { fired_at: board.now, until };
         let record = CooldownRecord::new(&self.policy, cooldown, (count, made));
-        match board.move_to(self.service, made, named, &reason, &record) {
+        match board.move_to(self.service, made, &leaving, &reason, &record) {
             Ok(jobs) => {
                 *rests = Some(until);
                 self.told.forget();
@@ -114,6 +126,13 @@ impl Advisor {
         }
     }
 
+    /// It failed before it was ever to be asked, and need not fail any more: as at the start.
+    pub(super) fn start_over(&mut self, index: usize, board: &mut Board, effects: &mut Effects) {
+        (self.failures, self.trouble) = (0, None);
+        board.posts[self.service].stances.insert(self.policy.clone(), Stance::NoData);
+        effects.policy_statuses.insert(index);
+    }
+
     /// Takes in a failure, and returns how long to wait before the next question.
     pub(super) fn fail(
         &mut self,
@@ -125,9 +144,10 @@ impl Advisor {
         let post = &mut board.posts[self.service];
         post.stances.insert(self.policy.clone(), Stance::Failed);
         let (service, policy) = (&*post.service.name, &*self.policy);
-        if self.error.as_ref() != Some(&error) {
+        if self.trouble.as_ref().is_none_or(|trouble| trouble.error != error) {
             tracing::warn!(service, policy, error, "{service}: hold: {policy} failed: {error}");
-            self.error = Some(error);
+            let since = self.trouble.as_ref().map_or(board.now, |trouble| trouble.since);
+            self.trouble = Some(Trouble { error, since });
             effects.policy_statuses.insert(index);
         }
         self.failures = self.failures.saturating_add(1);

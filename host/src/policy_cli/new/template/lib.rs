@@ -29,7 +29,9 @@ impl Policy for {{Type}} {
 
     fn decide(config: &Config, seen: &Observation, (): &mut ()) -> Result<Verdict, String> {
         let window = seen.first_window()?;
-        let Some(mean) = window.all().mean_of(|samples| samples.mean()) else { return Ok(hold("no samples")) };
+        // What has had no sample for half a minute is of an instance that is gone.
+        let fresh = window.all().fresh(seen.ago(Duration::from_secs(30)));
+        let Some(mean) = fresh.mean_of(|samples| samples.mean()) else { return Ok(hold("no samples")) };
         let ratio = mean / config.target;
         let reason = format!("{} is {mean:.1}, {ratio:.2} of the target", window.metric);
         if (ratio - 1.0).abs() <= config.tolerance {

@@ -1,0 +1,137 @@
+//! `dynamite demo`: all of Dynamite on a bare machine within a minute.
+//!
+//! etcd and fleet are embedded, an `application` is written into a temporary folder, the daemon runs it as `dynamite run` would,
+//! and the load of its `traffic` rises and falls (all of that is the `stage`). What happens is collected in a `story`, out of what
+//! the daemon logs (`events`) and what fleet says, and is shown as a `view` on a `terminal` or as lines (`show`), and at last as a
+//! `chart`. Nothing else is left.
+
+mod application;
+mod chart;
+mod events;
+mod load;
+pub mod register;
+mod show;
+mod stage;
+mod story;
+mod terminal;
+mod traffic;
+mod view;
+
+use std::future::pending;
+use std::io;
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use futures_util::FutureExt as _;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::Receiver;
+use tokio::time::{Instant, sleep_until};
+use tracing::Level;
+
+use self::events::Line;
+use self::show::{Show, say};
+use self::stage::Stage;
+use self::story::{Decided, Story};
+use self::view::Scene;
+use crate::cli::DemoArgs;
+use crate::policy_cli::is_broken_pipe;
+use crate::signals::told_to_end;
+
+/// Plays it until its end or a signal, and cleans up.
+///
+/// # Errors
+/// What keeps it from being played.
+pub async fn run(args: &DemoArgs) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let lines = events::listen(began);
+    let mut story = Story::default();
+    let stage = Stage::set(args).await?;
+    // Whatever goes wrong, units must not be left running.
+    let played = AssertUnwindSafe(play(args, began, &stage, lines, &mut story)).catch_unwind().await;
+    let struck = stage.strike().await;
+    let why = match played.unwrap_or_else(|panic| resume_unwind(panic)) {
+        // Whoever looked on has seen enough: `dynamite demo | head`.
+        Err(error) if is_broken_pipe(&error) => return struck.map(drop),
+        why => why?,
+    };
+    let (units, chart) = (struck?, draw(&args.chart, &story)?);
+    say(&format!("\n{why} after {:.0} s", began.elapsed().as_secs_f64()))?;
+    say(&story.summary())?;
+    say(&format!("stopped {units} units and removed all files but the chart: {}", chart.display()))?;
+    Ok(())
+}
+
+/// Shows what happens until the end, and says why that came.
+async fn play(
+    args: &DemoArgs,
+    began: Instant,
+    stage: &Stage,
+    mut lines: Receiver<Line>,
+    story: &mut Story,
+) -> anyhow::Result<&'static str> {
+    let mut daemon = stage.daemon();
+    let mut moments = stage.traffic(began).await?;
+    let mut show = Show::open(args.plain)?;
+    let hints = stage.hints(args.keep);
+    show.introduce(&hints)?;
+    let end = (!args.keep).then_some(load::LENGTH);
+    let over = async {
+        match end {
+            Some(end) => sleep_until(began + end).await,
+            None => pending().await,
+        }
+    };
+    let told = told_to_end()?;
+    // The terminal is gone, and with it whoever looked on.
+    let mut hung_up = signal(SignalKind::hangup())?;
+    tokio::pin!(over, told);
+    let why = loop {
+        show.scene(&Scene { story, now: began.elapsed(), end, hints: &hints })?;
+        tokio::select! {
+            () = &mut over => break "it ended",
+            name = &mut told => break name,
+            _ = hung_up.recv() => break "SIGHUP",
+            ended = daemon.ended() => {
+                ended?;
+                anyhow::bail!("the daemon ended by itself");
+            }
+            Some(moment) = moments.recv() => story.note(moment),
+            Some(line) = lines.recv() => hear(line, story, &show)?,
+        }
+    };
+    drop(show);
+    daemon.end().await?;
+    Ok(why)
+}
+
+/// Takes in what the daemon said.
+fn hear(line: Line, story: &mut Story, show: &Show) -> io::Result<()> {
+    let decided = line.service.as_deref().and_then(|service| Decided::read(service, &line.words));
+    let is_bad = line.level <= Level::WARN;
+    // The rest is for people who run it, and not for those who look on.
+    if line.service.is_some() || is_bad {
+        show.heard(line.at, &line.words)?;
+    }
+    if line.service.is_some() && line.words.contains(" is up ") {
+        story.first_instance.get_or_insert(line.at);
+    }
+    match decided {
+        Some(decided) => story.decide(line.at, decided),
+        None if is_bad => story.warn(line.at, line.words),
+        None => {}
+    }
+    Ok(())
+}
+
+/// Writes the chart, into the folder for temporary files if need be.
+fn draw(path: &Path, story: &Story) -> anyhow::Result<PathBuf> {
+    let chart = chart::chart(story);
+    if std::fs::write(path, &chart).is_ok() {
+        return Ok(path.to_owned());
+    }
+    let other = std::env::temp_dir().join(path.file_name().unwrap_or(path.as_os_str()));
+    std::fs::write(&other, chart)
+        .with_context(|| format!("no chart can be written to `{}`", other.display()))?;
+    Ok(other)
+}
