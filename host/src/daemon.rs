@@ -100,14 +100,11 @@ impl Error {
 pub async fn run(args: &RunArgs) -> Result<(), Error> {
     let told = told_to_end().map_err(Error::Signal)?;
     serve(args, async {
-        let name = told.await;
+        let signal = told.await;
         if takes_units_along(args) {
-            tracing::info!(
-                signal = name,
-                "ending, and the services with this container; they come back with it"
-            );
+            tracing::info!(signal, "ending, and the services with this container; they come back with it");
         } else {
-            tracing::info!(signal = name, "ending; the services keep running");
+            tracing::info!(signal, "ending; the services keep running");
         }
     })
     .await
@@ -158,6 +155,11 @@ pub async fn serve(args: &RunArgs, shutdown: impl Future<Output = ()>) -> Result
     ended
 }
 
+/// Whether the units of `--embedded` end with this process: the end of the first one of a container ends every other.
+fn takes_units_along(args: &RunArgs) -> bool {
+    args.embedded.embedded && std::process::id() == 1
+}
+
 /// Stops every unit that `run --embedded` left running, and returns how many there were.
 ///
 /// # Errors
@@ -170,11 +172,6 @@ pub async fn stop(args: &StopArgs) -> Result<usize, Error> {
     let units = embedded.stop_units().await;
     embedded.stop().await;
     Ok(units)
-}
-
-/// Whether units end with Dynamite: the end of the first process of a container ends every other.
-fn takes_units_along(args: &RunArgs) -> bool {
-    args.embedded.embedded && std::process::id() == 1
 }
 
 /// Serves etcd and fleet in this process.

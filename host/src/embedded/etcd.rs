@@ -130,7 +130,7 @@ impl EtcdServer {
         let member = Member {
             cluster_id: format!("{:x}", identity.cluster),
             id: format!("{:x}", identity.member),
-            client_url: format!("http://{address}"),
+            address,
             term: identity.term,
             started: SystemClock.now(),
         };
