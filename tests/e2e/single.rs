@@ -207,7 +207,7 @@ async fn what_cannot_be_together_is_refused_with_a_reason() -> Result<()> {
         let old = std::mem::replace(&mut arguments[at + 1], port.clone());
         let output = std::process::Command::new(daemon::binary()?).args(&arguments).output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        ensure!(output.status.code() == Some(1), "{said}");
+        ensure!(output.status.code() == Some(71), "{said}");
         ensure!(
             said.contains(&format!("{what} cannot be served; {flag} takes another address than {port}")),
             "{said}"

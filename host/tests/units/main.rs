@@ -48,9 +48,15 @@ impl Machine {
         Embedded::start_with(options, PathBuf::from(env!("CARGO_BIN_EXE_dynamite"))).await
     }
 
-    /// Starts another Dynamite, once there is none.
+    /// Starts another Dynamite, once the former one has let go of its store: unlike a process it does so a moment later.
     async fn boot(&mut self) {
-        self.embedded = Some(self.open().await.unwrap());
+        let began = Instant::now();
+        while self.embedded.is_none() {
+            match self.open().await {
+                Err(Error::Etcd { .. }) if began.elapsed() < PATIENCE => sleep(PAUSE).await,
+                opened => self.embedded = Some(opened.unwrap()),
+            }
+        }
     }
 
     /// Ends Dynamite without telling anybody.
