@@ -33,6 +33,7 @@ ENV CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0 \
 COPY --from=skeleton /skeleton ./
 RUN $BUILD && $BUILD_POLICIES
 COPY wit wit
+COPY examples examples
 COPY policies policies
 COPY host host
 # Cargo goes by the times of files, and these may be older than what was built of the empty ones.

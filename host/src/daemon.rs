@@ -100,7 +100,12 @@ impl Error {
 pub async fn run(args: &RunArgs) -> Result<(), Error> {
     let told = told_to_end().map_err(Error::Signal)?;
     serve(args, async {
-        tracing::info!(signal = told.await, "ending; the services keep running");
+        let signal = told.await;
+        if takes_units_along(args) {
+            tracing::info!(signal, "ending, and the services with this container; they come back with it");
+        } else {
+            tracing::info!(signal, "ending; the services keep running");
+        }
     })
     .await
 }
@@ -138,10 +143,21 @@ pub async fn serve(args: &RunArgs, shutdown: impl Future<Output = ()>) -> Result
     let ttl = Duration::from_secs(args.lease_ttl);
     let ended = Box::pin(lead::serve::<Real, _>(parts, &holder, ttl, |_| Ok(config.clone()), shutdown)).await;
     if let Some(embedded) = embedded {
+        if takes_units_along(args) {
+            embedded.suspend_units().await;
+        } else {
+            tracing::info!(
+                "units run on; `dynamite run --embedded` finds them again, `dynamite stop` ends them"
+            );
+        }
         embedded.stop().await;
-        tracing::info!("units run on; `dynamite run --embedded` finds them again, `dynamite stop` ends them");
     }
     ended
+}
+
+/// Whether the units of `--embedded` end with this process: the end of the first one of a container ends every other.
+fn takes_units_along(args: &RunArgs) -> bool {
+    args.embedded.embedded && std::process::id() == 1
 }
 
 /// Stops every unit that `run --embedded` left running, and returns how many there were.
@@ -267,4 +283,24 @@ async fn patiently<T, Call: Future<Output = Result<T, store::Error>>>(
 fn holder(rng: &mut fastrand::Rng) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}-{}-{:08x}", host.trim(), std::process::id(), rng.u32(..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_supervisor_can_tell_whether_a_restart_may_help() {
+        let request = || "GET /".to_owned();
+        for (error, code) in [
+            (Error::NoConfig { path: "a.yaml".into() }, 78),
+            (store::Error::Setting("no certificate".into()).into(), 78),
+            (crate::fleet::Error::Invalid { request: request(), reason: "no host".into() }.into(), 78),
+            (store::Error::Refused { request: request(), message: "wrong password".into() }.into(), 69),
+            (store::Error::Garbled { request: request(), detail: "no etcd".into() }.into(), 69),
+            (Error::Admin(ErrorKind::AddrInUse.into()), 71),
+        ] {
+            assert_eq!(error.exit_code(), code, "{error}");
+        }
+    }
 }

@@ -22,7 +22,9 @@
 //! - [`health`] is what the loop says of itself; [`admin`] tells others, from a thread that the loop cannot hold up.
 //! - [`generate`] is the command `dynamite generate`: it writes metrics as a file describes them, in the words of `cases`.
 //! - [`demo`] is the command `dynamite demo`: the daemon on [`embedded`], an application and a load for it, and what it decides.
-//! - [`embedded`] serves the APIs of etcd and fleet in this process, without a cluster.
+//! - [`embedded`] serves etcd's and fleet's APIs within the process and runs units without systemd: `run --embedded`. The
+//!   engine talks to it over HTTP as to real ones; each of the two servers by itself is for tests and benchmarks.
+//!   [`embedded::units`] has the rules of processes, and says who outlives whom.
 //!
 //! # Invariants
 //!

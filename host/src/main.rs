@@ -6,49 +6,42 @@ use std::process::ExitCode;
 
 use dynamite::cli::{
     ADMIN_ADDRESS_DEFAULT, Admin, CheckArgs, Cli, Command, EXIT_FAILURE, EXIT_OK, GenerateArgs, HealthArgs,
-    LogFormat, RunArgs,
+    LogFormat, RunArgs, StopArgs,
 };
 use dynamite::embedded::units;
 use dynamite::engine::Chain;
 use dynamite::{admin, config, daemon, demo, generate, policy_cli, telemetry};
 use tokio::runtime::{Builder, Runtime};
 
-fn main() -> anyhow::Result<ExitCode> {
-    let code = match Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit()).command {
-        Command::Run(args) => run(&args)?,
-        Command::Check(args) => check(&args)?,
-        Command::Health(args) => health(&args)?,
-        Command::Schema => {
-            writeln!(io::stdout(), "{:#}", config::schema())?;
-            EXIT_OK
-        }
-        Command::Stop(args) => {
-            telemetry::init(LogFormat::Human, None);
-            writeln!(io::stdout(), "{} units stopped", runtime()?.block_on(daemon::stop(&args))?)?;
-            EXIT_OK
-        }
-        Command::Supervise(args) => {
-            units::supervisor::supervise(&args.folder)?;
-            EXIT_OK
-        }
-        Command::Demo(args) => told(runtime()?.block_on(demo::run(&args)))?,
-        Command::Register(args) => told(runtime()?.block_on(demo::register::register(&args)))?,
-        Command::Generate(args) => generate(&args)?,
-        Command::Policy(command) => policy_cli::run(&command, &mut io::stdout().lock())?,
-    };
-    Ok(code.into())
+fn main() -> ExitCode {
+    let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let code = act(cli.command).unwrap_or_else(|error| {
+        // There is nobody left to tell if this fails.
+        let _ = writeln!(io::stderr(), "error: {error:#}");
+        EXIT_FAILURE
+    });
+    code.into()
+}
+
+fn act(command: Command) -> anyhow::Result<u8> {
+    match command {
+        Command::Run(args) => return run(&args),
+        Command::Check(args) => return check(&args),
+        Command::Health(args) => return health(&args),
+        Command::Policy(command) => return policy_cli::run(&command, &mut io::stdout().lock()),
+        Command::Generate(args) => return generate(&args),
+        Command::Schema => writeln!(io::stdout(), "{:#}", config::schema())?,
+        Command::Stop(args) => stop(&args)?,
+        Command::Demo(args) => runtime()?.block_on(demo::run(&args))?,
+        Command::Supervise(args) => units::supervisor::supervise(&args.folder)?,
+        Command::Register(args) => runtime()?.block_on(demo::register::register(&args))?,
+    }
+    Ok(EXIT_OK)
 }
 
 /// One thread serves everything: nothing here computes for long, and handing work to others costs more than it takes.
 fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
-}
-
-/// What the process exits with, once people know what went wrong.
-fn told(ended: anyhow::Result<()>) -> io::Result<u8> {
-    let Err(error) = ended else { return Ok(EXIT_OK) };
-    writeln!(io::stderr(), "error: {error:#}")?;
-    Ok(EXIT_FAILURE)
 }
 
 fn run(args: &RunArgs) -> anyhow::Result<u8> {
@@ -87,6 +80,12 @@ fn check(args: &CheckArgs) -> anyhow::Result<u8> {
     write!(io::stderr(), "{}", loaded.report)?;
     writeln!(io::stdout(), "{}: {}", path.display(), loaded.summary())?;
     Ok(if loaded.report.errors() == 0 { EXIT_OK } else { EXIT_FAILURE })
+}
+
+fn stop(args: &StopArgs) -> anyhow::Result<()> {
+    telemetry::init(LogFormat::Human, None);
+    let units = runtime()?.block_on(daemon::stop(args))?;
+    Ok(writeln!(io::stdout(), "{units} units stopped")?)
 }
 
 fn generate(args: &GenerateArgs) -> anyhow::Result<u8> {

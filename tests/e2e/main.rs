@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test that is how to fail")]
 
 mod accidents;
+mod conformance;
 mod demo;
 mod embedded;
 mod examples;
@@ -12,4 +13,5 @@ mod modules;
 mod policies;
 mod recovery;
 mod scaling;
+mod single;
 mod store;

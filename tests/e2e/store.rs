@@ -1,10 +1,11 @@
-//! The store over a real etcd: one table of cases for both APIs.
+//! The store over a real etcd, one table of cases for both APIs, and over the embedded one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use dynamite::embedded::etcd::{self as embedded, EtcdServer};
 use dynamite::store::connect::{AnyStore, Api, Settings, connect};
 use dynamite::store::{Change, Store as _};
 use dynamite_tests::etcd::{Etcd, Options};
@@ -20,7 +21,26 @@ mod follow;
 const BOTH: [Api; 2] = [Api::V2, Api::V3];
 
 /// What is to happen happens within this time, on a loaded machine too.
-const LIMIT: Duration = Duration::from_mins(1);
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
+
+/// Every server that a store works on.
+struct Backends {
+    etcd: Etcd,
+    embedded: EtcdServer,
+}
+
+impl Backends {
+    async fn start() -> Self {
+        Self { etcd: etcd().await, embedded: EtcdServer::start(embedded::Options::default()).await.unwrap() }
+    }
+
+    /// Their names, and how to reach them.
+    fn each(&self) -> [(&'static str, Settings); 3] {
+        let endpoints = vec![self.embedded.endpoint()];
+        let embedded = Settings { endpoints, api: Api::V2, ..Settings::default() };
+        [("v2", self.etcd.settings(Api::V2)), ("v3", self.etcd.settings(Api::V3)), ("embedded", embedded)]
+    }
+}
 
 async fn etcd() -> Etcd {
     start(&[]).await

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod compose;
 pub mod container;
 pub mod daemon;
+pub mod embedded;
 pub mod etcd;
 pub mod modules;
 pub mod scene;

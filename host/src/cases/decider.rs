@@ -115,7 +115,18 @@ struct Remembering<'s, P> {
 /// How much longer a call may take whose only purpose is a check: it must not fail for a busy machine's sake.
 const PATIENCE: u32 = 10;
 
+/// How often a decision may run out of time before it is the policy's fault: fuel is the same every time, the clock is not.
+const TRIES: usize = 3;
+
 impl<P: Pure> Remembering<'_, P> {
+    /// The decision under the limits of the daemon.
+    fn first(&self, seen: &Observation) -> Run<Verdict> {
+        let decide = || self.policy.decide(&self.config, seen, &self.state, &self.limits);
+        let is_late = |run: &Run<Verdict>| matches!(run.result, Err(CallError::OutOfTime(_)));
+        let late_again = |run: Run<Verdict>, _| if is_late(&run) { decide() } else { run };
+        (1..TRIES).fold(decide(), late_again)
+    }
+
     /// What is wrong when the same question is asked again, and when the new state is given back.
     fn violations(&self, seen: &Observation, first: &Run<Verdict>) -> Vec<String> {
         let patient = Limits { time: self.limits.time.saturating_mul(PATIENCE), ..self.limits };
@@ -148,7 +159,7 @@ impl<P: Pure> Remembering<'_, P> {
 
 impl<P: Pure> Decider for Remembering<'_, P> {
     fn decide(&mut self, seen: &Observation, _: &[Fresh]) -> Answer {
-        let run = self.policy.decide(&self.config, seen, &self.state, &self.limits);
+        let run = self.first(seen);
         let violations = self.violations(seen, &run);
         if let Ok(verdict) = &run.result {
             self.state.clone_from(&verdict.state);

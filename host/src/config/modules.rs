@@ -262,6 +262,9 @@ fn help(error: &LoadError) -> Option<String> {
         LoadError::NoInterface => return None,
         LoadError::OldWasi(_) => "make it a component with an adapter, or build it for a target without WASI",
         LoadError::Damaged(_) => "copy it again, or build it again",
+        LoadError::NotOffered(_) => {
+            "build it without, such as JavaScript with `componentize-qjs --sync`: asynchronous functions are not offered"
+        }
         LoadError::OtherVersion { .. } => "build it again, with the crate `dynamite-policy` of this Dynamite",
         LoadError::OtherWorld(_) => {
             "build it with the crate `dynamite-policy`, or for the world `scaling-policy` of `dynamite:policy@0.1.0`"

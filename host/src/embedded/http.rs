@@ -1,18 +1,14 @@
 //! HTTP/1 as the embedded servers share it: listeners, connections, and bounds on what clients can make them hold.
 
+mod bodies;
 mod crowd;
 mod stall;
 
-use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::stream;
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::Incoming;
 use hyper::header::HOST;
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
@@ -22,33 +18,17 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
+pub(super) use bodies::{BodyError, Payload, Turn, chunks, pieces, read_body, whole};
 pub(super) use crowd::Crowd;
 use stall::Unstalled;
-
-/// How long a body may take. Local clients send it at once; this only frees the connection of a dead one.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long headers may take, and how long an idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long to wait when a connection cannot be accepted, which means that files or memory ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// The body of an answer.
-pub(super) type Payload = UnsyncBoxBody<Bytes, Infallible>;
-
-/// A body whose length is announced.
-pub(super) fn whole(bytes: impl Into<Bytes>) -> Payload {
-    Full::new(bytes.into()).boxed_unsync()
-}
-
-/// A body in chunks.
-pub(super) fn chunks(bytes: impl stream::Stream<Item = Bytes> + Send + 'static) -> Payload {
-    use futures_util::StreamExt as _;
-    StreamBody::new(bytes.map(|bytes| Ok(Frame::data(bytes)))).boxed_unsync()
-}
 
 /// The connection is to be closed without an answer.
 #[derive(Debug, thiserror::Error)]
@@ -62,27 +42,6 @@ pub(super) trait Handler: Send + Sync + 'static {
         &self,
         request: Request<Incoming>,
     ) -> impl Future<Output = Result<Response<Payload>, HangUp>> + Send;
-}
-
-/// Why a body was not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BodyError {
-    /// It is longer than is allowed.
-    TooLarge,
-    /// It did not come in time.
-    TooSlow,
-    /// The connection broke, or it is not framed as HTTP demands.
-    Broken,
-}
-
-/// Reads a whole body of at most so many bytes.
-pub(super) async fn read_body(body: Incoming, bytes_max: usize) -> Result<Bytes, BodyError> {
-    match timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
-        Ok(Err(_)) => Err(BodyError::Broken),
-        Err(_) => Err(BodyError::TooSlow),
-    }
 }
 
 /// Whether it lacks the header that HTTP/1.1 demands.

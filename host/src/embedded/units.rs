@@ -72,8 +72,8 @@ struct Shared {
     boot: String,
     era: String,
     units: Mutex<BTreeMap<String, Unit>>,
-    /// A unit was forgotten.
-    forgotten: Notify,
+    /// A unit was forgotten, or is somewhere else.
+    changed: Notify,
 }
 
 struct Unit {
@@ -83,6 +83,12 @@ struct Unit {
     /// What is wanted of its processes; `None` as long as it was never started.
     order: Option<Order>,
     actor: Option<(AbortHandle, Arc<Notify>)>,
+}
+
+impl Unit {
+    fn is_down(&self) -> bool {
+        matches!(self.state.active, "inactive" | "failed")
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -100,17 +106,17 @@ impl Units {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&options.folder)?;
         let text = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
         let boot = text("/proc/sys/kernel/random/boot_id");
-        // A container that is started again is another one, on a machine that ran on.
-        let container = fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        // A container that is started again has another first process, on a machine that ran on.
+        let first = processes::start_time(1).unwrap_or_default();
         let shared = Arc::new(Shared {
             root: options.folder,
             program: options.program,
             machine: options.machine,
             hostname: text("/proc/sys/kernel/hostname"),
-            era: format!("{boot} {}", container.display()),
+            era: format!("{boot} {first}"),
             boot,
             units: Mutex::default(),
-            forgotten: Notify::new(),
+            changed: Notify::new(),
         });
         let mut found = Vec::new();
         for entry in fs::read_dir(&shared.root)? {
@@ -150,12 +156,27 @@ impl Drop for Units {
 impl Watcher {
     /// Resolves when there is no unit any more, not even one that is stopping.
     pub async fn all_forgotten(&self) {
+        self.until(BTreeMap::is_empty).await;
+    }
+
+    /// Ends every unit without forgetting that it is wanted, so that the next Dynamite starts it again.
+    pub async fn suspend(&self) {
+        for (name, unit) in self.shared.units().iter_mut() {
+            if let Some(order) = &mut unit.order {
+                order.wanted = Wanted::Loaded;
+                self.shared.wake(name, unit);
+            }
+        }
+        self.until(|units| units.values().all(Unit::is_down)).await;
+    }
+
+    async fn until(&self, done: impl Fn(&BTreeMap<String, Unit>) -> bool) {
         loop {
-            let forgotten = self.shared.forgotten.notified();
-            if self.shared.units().is_empty() {
+            let changed = self.shared.changed.notified();
+            if done(&self.shared.units()) {
                 return;
             }
-            forgotten.await;
+            changed.await;
         }
     }
 }
@@ -217,7 +238,7 @@ impl Systemd for Units {
             Some(order) => self.shared.want(place.unit, unit, Order { wanted: Wanted::Gone, ..order }),
             None => drop(units.remove(place.unit)),
         }
-        self.shared.forgotten.notify_waiters();
+        self.shared.changed.notify_waiters();
     }
 
     fn state(&self, _: Duration, place: Place<'_>) -> SystemdState {
@@ -294,6 +315,7 @@ impl Shared {
         if let Some(unit) = self.units().get_mut(name).filter(|unit| unit.state != BAD) {
             unit.state = stage.state();
         }
+        self.changed.notify_waiters();
     }
 
     /// Shows what a supervisor says, if it is the one that is wanted, or says how it is ending.
@@ -306,16 +328,19 @@ impl Shared {
         }
     }
 
+    /// A unit that has no process and is to have none is down, also if it never came to start.
+    fn rest(&self, name: &str) {
+        if self.units().get(name).is_some_and(|unit| !unit.is_down()) {
+            self.show(name, Stage::Dead);
+        }
+    }
+
     /// After the loss of a start: another one in its place if that is still wanted, and how the unit is shown.
     fn replace(self: &Arc<Self>, name: &str, lost: &Start, stage: Stage, invocation: Option<String>) {
         let mut units = self.units();
         let Some(unit) = units.get_mut(name) else { return };
         let Some(order) = unit.order.clone() else { return };
-        if order.wanted != Wanted::Launched {
-            if matches!(unit.state.active, "active" | "activating" | "deactivating") {
-                unit.state = Stage::Dead.state();
-            }
-        } else if order.start.invocation == lost.invocation {
+        if order.wanted == Wanted::Launched && order.start.invocation == lost.invocation {
             unit.state = stage.state();
             if let Some(invocation) = invocation {
                 tracing::warn!(unit = name, "{name}: it was not running any more, and is started again");
@@ -339,7 +364,7 @@ impl Shared {
         if unit.loaded == Loaded::No {
             units.remove(name);
         }
-        self.forgotten.notify_waiters();
+        self.changed.notify_waiters();
         Needed::No
     }
 }

@@ -265,8 +265,15 @@ impl fmt::Display for Firing {
             write!(f, " of {instance}")?;
         }
         let lasted = SignedDuration::from_millis_i128(lasted.as_millis());
+        let value = rounded(*value, *threshold);
         write!(f, " is {value} ({operator} {threshold} for {lasted:#})")
     }
+}
+
+/// A value with the six digits that people read, or with all where it would look like the threshold.
+fn rounded(value: f64, threshold: f64) -> f64 {
+    let short: f64 = format!("{value:.5e}").parse().unwrap_or(value);
+    if short.total_cmp(&threshold).is_eq() { value } else { short }
 }
 
 impl fmt::Display for Objection {
@@ -299,6 +306,14 @@ mod tests {
     fn check(verb: Verb, unit: Option<&str>, reason: Reason, expected: &str) {
         let decision = Decision { service: "apache".to_owned(), verb, unit: unit.map(str::to_owned), reason };
         assert_eq!(decision.to_string(), expected);
+    }
+
+    #[test]
+    fn a_value_has_six_digits_unless_they_hide_why_it_fired() {
+        let shown =
+            [88.018_207_360_6, 0.000_123_456_78, -5.0, 123_456_789.0].map(|value| rounded(value, 80.0));
+        assert_eq!(format!("{shown:?}"), "[88.0182, 0.000123457, -5.0, 123457000.0]");
+        assert_eq!(rounded(80.000_000_1, 80.0).to_string(), "80.0000001");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Compiled modules on disk, so that a restart does not compile again.
 //!
 //! A compiled module is code that this process will run unchecked. So one is only loaded from a folder that nobody but this
-//! user can write, and only under a name that says from which bytes, by which compiler and with which settings it was made.
+//! user, or root, can write, and only under a name that says from which bytes, by which compiler and with which settings it was made.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -53,21 +53,41 @@ pub(super) struct Cache {
     folder: PathBuf,
     /// Device, inode and owner of the folder: another one of that name may be anybody's.
     identity: (u64, u64, u32),
+    is_writable: bool,
 }
 
 impl Cache {
-    /// The cache in this folder, which is made if it is not there.
+    /// The cache in this folder, which is made if it is not there. One that was filled before and cannot be written, as in
+    /// the image of a container, is read.
     ///
     /// # Errors
     /// That it cannot be made, or that others can write into it.
     pub(super) fn open(folder: &Path) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        let probe = tempfile::Builder::new().prefix(".probe").tempfile_in(folder)?;
+        let probe = match tempfile::Builder::new().prefix(".probe").tempfile_in(folder) {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) =>
+            {
+                return Self::read_only(folder);
+            }
+            probe => probe?,
+        };
         let identity = identity(folder)?;
         if probe.as_file().metadata()?.uid() != identity.2 {
             return Err(io::Error::other("others can write into it"));
         }
-        Ok(Self { folder: folder.to_owned(), identity })
+        Ok(Self { folder: folder.to_owned(), identity, is_writable: true })
+    }
+
+    /// The cache in a folder that is only read. What is in it was put there by its owner.
+    fn read_only(folder: &Path) -> io::Result<Self> {
+        const ROOT: u32 = 0;
+        let identity = identity(folder)?;
+        let ours = fs::metadata("/proc/self")?.uid();
+        if ![ROOT, ours].contains(&identity.2) {
+            return Err(io::Error::other("it belongs to another user"));
+        }
+        Ok(Self { folder: folder.to_owned(), identity, is_writable: false })
     }
 
     /// Where the module made from the bytes with this SHA-256 for an engine of this size is, or shall be. Both engines can
@@ -91,8 +111,12 @@ impl Cache {
         // Read and not mapped: whoever changes a file that is mapped ends the process.
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).ok()?;
-        #[expect(unsafe_code, reason = "the folder is ours alone, so what is in it was written by `put`")]
-        // SAFETY: `open` made sure that only this user can write into the folder, and `put` writes whole files only.
+        #[expect(
+            unsafe_code,
+            reason = "the folder is its owner's alone, so what is in it was written by `put`"
+        )]
+        // SAFETY: `open` made sure that only its owner, this user or root, can write into the folder, and `put` writes whole
+        // files only.
         let component = unsafe { Component::deserialize(engine.1, &bytes) };
         if let Err(error) = &component {
             tracing::debug!(%error, path = %path.display(), "a compiled module cannot be used");
@@ -100,8 +124,11 @@ impl Cache {
         component.ok()
     }
 
-    /// Keeps a compiled module.
+    /// Keeps a compiled module, if that can be.
     pub(super) fn put(&self, engine: (Size, &Engine), sha256: &str, component: &Component) -> io::Result<()> {
+        if !self.is_writable {
+            return Ok(());
+        }
         let bytes = component.serialize().map_err(|error| io::Error::other(error.to_string()))?;
         let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
         file.write_all(&bytes)?;
@@ -125,6 +152,22 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let component = Component::new(&engine, wat::parse_str("(component)").unwrap()).unwrap();
+        let full = Cache::open(folder.path()).unwrap();
+        full.put((Size::Small, &engine), "aa", &component).unwrap();
+        let cache = Cache::read_only(folder.path()).unwrap();
+        assert!(cache.get((Size::Small, &engine), "aa").is_some());
+        cache.put((Size::Small, &engine), "bb", &component).unwrap();
+        assert!(cache.get((Size::Small, &engine), "bb").is_none(), "nothing is written");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        assert!(Cache::read_only(folder.path()).is_err(), "others can write into it");
+        assert!(cache.get((Size::Small, &engine), "aa").is_none(), "nor is it read then");
+    }
 
     #[test]
     fn everybody_has_a_folder_of_their_own() {

@@ -110,14 +110,29 @@ impl Module {
             let _ticking = engines.tick();
             fuelled.and_then(|()| call(&mut store))
         };
-        let result = result.map_err(|error| explained(&error, &store, limits));
+        let mut result = result.map_err(|error| explained(&error, &store, limits));
         let fuel = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
         // Output that did not end with a line is only handed over when the module is gone.
         let (memory_bytes, log) = (store.data().meter.memory, store.data().log.clone());
         drop(store);
         let log = std::mem::take(&mut *log.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+        if let Err(error @ CallError::Trapped(_)) = &mut result
+            && let Some(said) = panic_in(&log)
+        {
+            *error = CallError::Panicked(said);
+        }
         Run { result, fuel, memory_bytes, log }
     }
+}
+
+/// What a panic said in the log, as Rust says it: in one line by the SDK, in several on standard error.
+fn panic_in(log: &Log) -> Option<String> {
+    const PANICKED: &str = "panicked ";
+    let texts = || log.lines.iter().map(|line| line.text.as_str());
+    let at = texts().rposition(|text| text.contains(&format!("{PANICKED}at ")))?;
+    let mut lines = texts().skip(at).take_while(|text| !text.starts_with("note: "));
+    let (_, first) = lines.next()?.split_once(PANICKED)?;
+    Some([first].into_iter().chain(lines).collect::<Vec<_>>().join(" "))
 }
 
 /// Waits for a call, and no longer than it may take: a module that waits for something uses neither fuel nor epochs.
@@ -145,8 +160,32 @@ fn explained(error: &wasmtime::Error, store: &Store<Guest>, limits: &Limits) -> 
         Some(Trap::Interrupt) => CallError::OutOfTime(*limits),
         Some(Trap::StackOverflow) => CallError::StackOverflow,
         _ if store.data().meter.refused => CallError::OutOfMemory(*limits),
-        // A panic's message is in the log.
         Some(trap) => CallError::Trapped(trap.to_string()),
         None => CallError::Trapped(convert::one_line(&format!("{error:#}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wasm::{Level, Line};
+
+    #[test]
+    fn a_panic_is_told_however_it_was_written() {
+        let of = |lines: &[&str]| {
+            let line = |text: &&str| Line { level: Level::Warn, text: (*text).to_owned() };
+            panic_in(&Log { lines: lines.iter().map(line).collect(), left_out: 0 })
+        };
+        let said = Some("at src/lib.rs:5:3: the sky falls".to_owned());
+        assert_eq!(of(&["hello", "panicked at src/lib.rs:5:3: the sky falls"]), said);
+        let printed = [
+            "thread '<unnamed>' (1) panicked at src/lib.rs:5:3:",
+            "the sky",
+            "falls",
+            "note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace",
+        ];
+        assert_eq!(of(&printed), said);
+        assert_eq!(of(&["nobody panicked"]), None);
+        assert_eq!(of(&[]), None);
     }
 }

@@ -34,6 +34,9 @@ pub enum LoadError {
     /// It was cut short, or damaged.
     #[error("it is damaged or incomplete: {0}")]
     Damaged(String),
+    /// It uses a part of WebAssembly that is not offered.
+    #[error("it uses something of WebAssembly that is not offered here: {0}")]
+    NotOffered(String),
     /// It was made for a version of the interface that is not served.
     #[error("it is made for {found}, and this Dynamite serves dynamite:policy@0.1.0")]
     OtherVersion {
@@ -80,7 +83,10 @@ pub enum CallError {
     /// It ended itself, with this exit code if there was one.
     #[error("it called `exit`")]
     Exited,
-    /// It panicked or did something else that ends a module.
+    /// It panicked, and said so: `at src/lib.rs:5:3: no instances`.
+    #[error("it panicked {0}")]
+    Panicked(String),
+    /// It did something else that ends a module, or panicked without a word.
     #[error("it trapped: {0}")]
     Trapped(String),
     /// What it answered cannot be taken.

@@ -182,8 +182,12 @@ impl Module {
 }
 
 impl LoadError {
+    /// What the compiler refuses: parts that are switched off, or nonsense.
     pub(super) fn damaged(error: &wasmtime::Error) -> Self {
-        Self::Damaged(format!("{error:#}"))
+        let text = format!("{error:#}");
+        // The compiler has no other way of telling them apart.
+        let is_off = ["feature", "not enabled", "not supported"].iter().any(|word| text.contains(word));
+        if is_off { Self::NotOffered(text) } else { Self::Damaged(text) }
     }
 }
 

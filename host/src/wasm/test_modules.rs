@@ -115,6 +115,15 @@ pub(crate) fn of_many_instances() -> Vec<u8> {
     component
 }
 
+/// The policy that holds, in a component that makes use of asynchronous functions, as JavaScript's do unless told otherwise.
+pub(crate) fn of_later_times() -> Vec<u8> {
+    let policy = ComponentEncoder::default().module(&Policy::default().build()).expect("it is a policy");
+    let mut component = { policy }.encode().expect("it is a policy");
+    // A section 8 of two bytes: one function, `task.cancel`.
+    component.extend(b"\x08\x02\x01\x05");
+    component
+}
+
 /// Adds what says which component a core module is to become.
 fn with_interface(mut core: Vec<u8>, wit: &str, world: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();

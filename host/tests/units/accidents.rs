@@ -78,20 +78,31 @@ async fn after_a_reboot_launched_units_are_started_again() {
         kill("KILL", pid);
     }
     until("nothing runs", || machine.processes("").is_empty()).await;
-    // What was written before belongs to another boot.
     for name in [NAME, "failed.service"] {
-        for file in ["order.json", "start.json"] {
-            let path = machine.path(&format!("data/units/{name}/{file}"));
-            let text = std::fs::read_to_string(&path).unwrap();
-            let era = text.split("\"era\":\"").nth(1).unwrap().split('"').next().unwrap();
-            std::fs::write(&path, text.replace(era, "another")).unwrap();
-        }
+        machine.forget_era(name);
     }
     machine.boot().await;
     machine.until_up(NAME).await;
     until("another attempt", || machine.read("log").lines().count() == 2).await;
     machine.until("failed.service", "loaded failed failed").await;
     assert_eq!(machine.state("stopped.service").await, "loaded inactive dead");
+}
+
+#[tokio::test]
+async fn units_can_be_suspended_with_their_machine() {
+    let mut machine = Machine::start().await;
+    let lines = format!("{SLEEPER}\nExecStop=/bin/sh -c 'echo stop > DIR/log'");
+    machine.launch(NAME, &lines).await;
+    machine.launch("failed.service", "ExecStart=/bin/false").await;
+    machine.until_up(NAME).await;
+    machine.until("failed.service", "loaded failed failed").await;
+    machine.embedded().suspend_units().await;
+    assert_eq!(machine.read("log"), "stop\n");
+    until("no process", || machine.processes("").is_empty()).await;
+    machine.crash();
+    machine.forget_era(NAME);
+    machine.boot().await;
+    machine.until_up(NAME).await;
 }
 
 #[tokio::test]

@@ -73,6 +73,19 @@ async fn a_slow_start_is_shown_and_can_be_stopped() {
 }
 
 #[tokio::test]
+async fn a_stop_right_after_a_start_leaves_nothing() {
+    let machine = Machine::start().await;
+    machine.launch(NAME, "ExecStart=/bin/sh -c 'sleep 1000; true' DIR/main").await;
+    for _ in 0..20 {
+        machine.want(NAME, DesiredState::Loaded).await;
+        machine.until(NAME, "loaded inactive dead").await;
+        machine.want(NAME, DesiredState::Launched).await;
+    }
+    machine.until_up(NAME).await;
+    machine.until_processes("/main", 1).await;
+}
+
+#[tokio::test]
 async fn a_unit_is_replaced_by_its_new_version_and_never_runs_twice() {
     let machine = Machine::start().await;
     // Each takes a moment to end, and notes when another one is there.

@@ -132,6 +132,16 @@ impl Machine {
         self.processes("dynamite supervise")
     }
 
+    /// Makes what was written of a unit one of another boot.
+    fn forget_era(&self, name: &str) {
+        for file in ["order.json", "start.json"] {
+            let path = self.path(&format!("data/units/{name}/{file}"));
+            let text = std::fs::read_to_string(&path).unwrap();
+            let era = text.split("\"era\":\"").nth(1).unwrap().split('"').next().unwrap();
+            std::fs::write(&path, text.replace(era, "another")).unwrap();
+        }
+    }
+
     async fn until_processes(&self, text: &str, count: usize) {
         until(&format!("{count} processes with {text}"), || self.processes(text).len() == count).await;
     }

@@ -7,31 +7,31 @@ use dynamite::store::keys::normalise;
 use dynamite::store::{Error, Store as _};
 use dynamite_tests::wait;
 
-use super::{BOTH, LIMIT, etcd, open, value};
+use super::{BOTH, Backends, LIMIT, etcd, open, value};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_put_is_got_whatever_its_key_and_value() {
-    let etcd = etcd().await;
-    for api in BOTH {
-        let store = open(etcd.settings(api)).await;
+    let backends = Backends::start().await;
+    for (api, settings) in backends.each() {
+        let store = open(settings.clone()).await;
         for key in ["/a", "/a b/%2F/c%", "/ü/😀", "/a+b/?x=1&y#z", "//d//e/./f/../g/", "h"] {
             let name = normalise(key);
             for text in ["", "1", "a b&c=d%\n\"\u{1}ü😀", &"x".repeat(100_000)] {
                 store.put(key, text).await.unwrap();
-                assert_eq!(value(&store, "/", &name).await.as_deref(), Some(text), "{api:?} {key}");
+                assert_eq!(value(&store, "/", &name).await.as_deref(), Some(text), "{api} {key}");
             }
         }
         assert_eq!(value(&store, "/", "/d").await, None, "a folder is no key");
         let keys: Vec<String> = store.list("/d/").await.unwrap().into_iter().map(|entry| entry.key).collect();
-        assert_eq!(keys, ["/d/e/g"], "{api:?}");
+        assert_eq!(keys, ["/d/e/g"], "{api}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_are_sorted_and_deletes_take_many_keys() {
-    let etcd = etcd().await;
-    for api in BOTH {
-        let store = open(etcd.settings(api)).await;
+    let backends = Backends::start().await;
+    for (api, settings) in backends.each() {
+        let store = open(settings.clone()).await;
         assert_eq!(store.list("/none").await.unwrap(), []);
         let mut keys: Vec<String> = (0..300).map(|at| format!("/l/{}/{at}", at % 7)).collect();
         for key in &keys {
@@ -41,7 +41,7 @@ async fn lists_are_sorted_and_deletes_take_many_keys() {
         keys.sort();
         let listed: Vec<String> =
             store.list("/l").await.unwrap().into_iter().map(|entry| entry.key).collect();
-        assert_eq!(listed, keys, "{api:?}");
+        assert_eq!(listed, keys, "{api}");
         keys.push("/l/never/there".to_owned());
         store.delete(&keys).await.unwrap();
         store.delete(&keys).await.unwrap();
@@ -52,25 +52,25 @@ async fn lists_are_sorted_and_deletes_take_many_keys() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_is_held_by_one_until_it_lapses() {
-    let etcd = etcd().await;
-    for api in BOTH {
-        let store = open(etcd.settings(api)).await;
+    let backends = Backends::start().await;
+    for (api, settings) in backends.each() {
+        let store = open(settings.clone()).await;
         let ttl = Duration::from_secs(2);
         let lock = store.lock("/lock", "me & I", ttl).await.unwrap().unwrap();
         assert_eq!(store.lock("/lock", "you", ttl).await.unwrap(), None);
         assert!(
             store.lock("/lock", "me & I", ttl).await.unwrap().is_some(),
-            "an answer that was lost, {api:?}"
+            "an answer that was lost, {api}"
         );
         let lock =
-            if api == Api::V3 { store.lock("/lock", "me & I", ttl).await.unwrap().unwrap() } else { lock };
+            if api == "v3" { store.lock("/lock", "me & I", ttl).await.unwrap().unwrap() } else { lock };
         assert!(store.renew(&lock).await.unwrap());
         assert_eq!(value(&store, "/", "/lock").await.as_deref(), Some("me & I"), "renewing keeps the value");
         store.unlock(&lock).await.unwrap();
         assert!(!store.renew(&lock).await.unwrap());
         let yours = store.lock("/lock", "you", ttl).await.unwrap().unwrap();
         store.unlock(&lock).await.unwrap();
-        assert!(store.renew(&yours).await.unwrap(), "{api:?}: the lock of another was given back");
+        assert!(store.renew(&yours).await.unwrap(), "{api}: the lock of another was given back");
         lapses(&store, ttl).await;
         assert!(!store.renew(&yours).await.unwrap());
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use dynamite::store::connect::Api;
 use dynamite::store::{Store as _, VALUE_BYTES_MAX};
 
-use super::{BOTH, Follower, etcd, open, start};
+use super::{BOTH, Backends, Follower, etcd, open, start};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_comes_first_and_then_each_change_in_order() {
-    let etcd = etcd().await;
-    for api in BOTH {
-        let store = open(etcd.settings(api)).await;
+    let backends = Backends::start().await;
+    for (api, settings) in backends.each() {
+        let store = open(settings.clone()).await;
         for (key, value) in [("/f/b", "1"), ("/f/a/x", "2"), ("/fx", "not below")] {
             store.put(key, value).await.unwrap();
         }
@@ -25,8 +25,8 @@ async fn a_snapshot_comes_first_and_then_each_change_in_order() {
         }
         let count = expected.len();
         follower.until("the puts", |follower| follower.seen.len() >= count).await;
-        assert_eq!((follower.seen.as_slice(), follower.snapshots), (expected.as_slice(), 1), "{api:?}");
-        let other = open(etcd.settings(api)).await;
+        assert_eq!((follower.seen.as_slice(), follower.snapshots), (expected.as_slice(), 1), "{api}");
+        let other = open(settings.clone()).await;
         other.delete(&["/f/b".to_owned()]).await.unwrap();
         follower
             .until("the delete", |follower| follower.seen.last().is_some_and(|seen| seen == "-/f/b"))
@@ -37,9 +37,9 @@ async fn a_snapshot_comes_first_and_then_each_change_in_order() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_path_that_does_not_exist_yet_is_empty() {
-    let etcd = etcd().await;
-    for api in BOTH {
-        let store = open(etcd.settings(api)).await;
+    let backends = Backends::start().await;
+    for (_, settings) in backends.each() {
+        let store = open(settings.clone()).await;
         let mut follower = Follower::new(&store, "/not/yet");
         follower.until_holds(&[]).await;
         store.put("/not/yet/x", "1").await.unwrap();
@@ -141,9 +141,9 @@ async fn a_lost_history_is_made_up_for() {
 async fn a_large_tree_comes_in_small_batches() {
     const KEYS: usize = 100_000;
     let _alone = MEMORY.lock().await;
-    let etcd = etcd().await;
-    for api in BOTH {
-        let store = open(etcd.settings(api)).await;
+    let backends = Backends::start().await;
+    for (api, settings) in backends.each() {
+        let store = open(settings.clone()).await;
         fill(&store, KEYS).await;
         let before = resident_kib();
         let mut follower = Follower::new(&store, "/big");
@@ -151,7 +151,7 @@ async fn a_large_tree_comes_in_small_batches() {
         assert!(follower.batch_max <= 600, "{}", follower.batch_max);
         // The keys that this test holds take 15 MiB; etcd's answer alone would be 23 MiB.
         let grown = resident_kib().saturating_sub(before);
-        assert!(grown < 40 * 1024, "{api:?}: {grown} KiB");
+        assert!(grown < 40 * 1024, "{api}: {grown} KiB");
     }
 }
 

@@ -36,6 +36,7 @@ static MODULES: LazyLock<BTreeMap<&str, Vec<u8>>> = LazyLock::new(|| {
         ("text.wasm", b"name: good\n".to_vec()),
         ("core.wasm", plain().core()),
         ("world.wasm", test_modules::of_another_world()),
+        ("later.wasm", test_modules::of_later_times()),
         ("version.wasm", plain().build_for("0.2.0")),
         ("trap.wasm", Policy { describe: "unreachable", ..plain() }.build()),
         ("loop.wasm", Policy { describe: "(loop (br 0)) unreachable", ..plain() }.build()),

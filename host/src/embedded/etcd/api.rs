@@ -3,18 +3,23 @@
 use std::sync::Arc;
 
 use super::super::go;
+use super::super::http::Turn;
 use super::engine::{Engine, Reply, Watch};
 use super::event::{Action, Event};
-use super::failure::Failure;
+use super::failure::{Code, Failure};
 use super::form::Form;
 use super::hub::Interest;
 use super::json;
 use super::key::Key;
 use super::member::Member;
 use super::request::{Ask, Request};
+use super::store::Found;
 use crate::clock::{Clock as _, SystemClock};
 
 const JSON: &str = "application/json";
+/// Nodes of an answer that is made where the request came in; more take longer than others should wait.
+const SMALL_NODES_MAX: usize = 200;
+
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// A request.
@@ -28,8 +33,10 @@ pub(super) struct Call<'a> {
     pub(super) query: &'a str,
     /// The type of the body; may be empty.
     pub(super) content_type: &'a str,
-    /// The body, or a bit more than the longest that is read.
-    pub(super) body: &'a [u8],
+    /// The body; `None` if it is too large.
+    pub(super) body: Option<&'a [u8]>,
+    /// The host that was asked for; may be empty.
+    pub(super) host: &'a str,
 }
 
 /// An answer, of which the transport makes HTTP.
@@ -46,6 +53,8 @@ pub(super) struct Answer {
 pub(super) enum Body {
     /// In one piece.
     Whole(Vec<u8>),
+    /// In many pieces.
+    Large(Vec<u8>, Turn),
     /// The next event.
     Event(Watch),
     /// Every event from now on.
@@ -88,11 +97,15 @@ pub(super) async fn answer(engine: &Arc<Engine>, member: &Member, call: &Call<'_
     if call.method == "OPTIONS" {
         return Answer { status: 200, headers: Vec::new(), body: Body::Whole(Vec::new()) };
     }
+    if call.method == "CONNECT" {
+        // It names a host, not a path.
+        return Answer::page_not_found();
+    }
     let Some(path) = go::unescaped_path(call.path).filter(|path| path.starts_with(b"/")) else {
         return Answer::plain(400, "400 Bad Request");
     };
     let clean = go::cleaned_path(&path);
-    if clean != path && call.method != "CONNECT" {
+    if clean != path {
         return moved(call, &clean);
     }
     if let Some(key) = below(&path, b"/v2/keys") {
@@ -104,7 +117,7 @@ pub(super) async fn answer(engine: &Arc<Engine>, member: &Member, call: &Call<'_
     let (allowed, answer) = match path.as_slice() {
         b"/version" => ("GET", Answer::new(200, JSON, Member::version())),
         b"/health" => ("GET", Answer::plain(200, "{\"health\":\"true\"}")),
-        b"/v2/machines" => ("GET,HEAD", Answer::plain(200, &member.client_url)),
+        b"/v2/machines" => ("GET,HEAD", Answer::plain(200, &member.client_url(call.host))),
         b"/v2/stats/self" => ("GET", Answer::new(200, JSON, member.self_stats(SystemClock.now()))),
         b"/v2/stats/leader" => ("GET", Answer::new(200, JSON, member.leader_stats())),
         b"/v2/stats/store" => ("GET", Answer::new(200, JSON, engine.stats())),
@@ -148,7 +161,7 @@ async fn asked(engine: &Arc<Engine>, member: &Member, call: &Call<'_>, key: Key)
     match ask {
         Ask::Get { deep, quorum } => {
             let reply = engine.get(&key, deep, quorum).await?;
-            let body = Body::Whole(json::found(&reply.value, reply.now));
+            let body = listing(&reply).await?;
             Ok(answered(200, member, &reply, body))
         }
         Ask::Wait { deep, stream, since } => {
@@ -166,6 +179,18 @@ async fn asked(engine: &Arc<Engine>, member: &Member, call: &Call<'_>, key: Key)
             Ok(answered(status, member, &reply, Body::Whole(written(&event, brief))))
         }
     }
+}
+
+/// A large one is made beside, as it takes long.
+async fn listing(reply: &Reply<Found>) -> Result<Body, Failure> {
+    if reply.value.below.len() <= SMALL_NODES_MAX {
+        return Ok(Body::Whole(json::found(&reply.value, reply.now)));
+    }
+    let turn = Turn::wait().await;
+    let (found, now) = (reply.value.clone(), reply.now);
+    let made = tokio::task::spawn_blocking(move || json::found(&found, now)).await;
+    let made = made.map_err(|_| Failure::request(Code::RaftInternal, "etcdserver: server stopped"))?;
+    Ok(Body::Large(made, turn))
 }
 
 fn written(event: &Event, brief: bool) -> Vec<u8> {
@@ -186,8 +211,8 @@ fn answered<T>(status: u16, member: &Member, reply: &Reply<T>, body: Body) -> An
 
 fn members(member: &Member, call: &Call<'_>, rest: &[u8]) -> Answer {
     let answer = match (call.method, rest) {
-        ("GET", b"") => Answer::new(200, JSON, member.list()),
-        ("GET", b"leader") => Answer::new(200, JSON, format!("{}\n", member.to_json())),
+        ("GET", b"") => Answer::new(200, JSON, member.list(call.host)),
+        ("GET", b"leader") => Answer::new(200, JSON, format!("{}\n", member.to_json(call.host))),
         ("GET", _) => Answer::new(404, JSON, "{\"message\":\"Not found\"}"),
         ("POST" | "PUT" | "DELETE", _) => {
             let message = "{\"message\":\"the embedded server is and stays a cluster of one\"}";

@@ -3,6 +3,7 @@
 //! An answer leaves when everything that it was made from is on disk, be it a write, a read, an error or an event. So
 //! nobody sees what a crash could take back, and all who wait at one time share one commit.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,11 +11,13 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
+use super::disk::Batch;
 use super::event::{Event, Nanos};
 use super::failure::{Code, Failure};
 use super::hub::{Hub, Interest};
 use super::key::Key;
-use super::store::{Found, Store, Write};
+use super::store::{Found, Store};
+use super::write::Write;
 use crate::clock::{Clock as _, SystemClock};
 
 /// How long an answer waits to be stored: etcd's own limit.
@@ -32,6 +35,8 @@ pub(super) struct Engine {
     work: Option<SyncSender<()>>,
     /// Some node goes sooner than was planned for.
     sooner: Notify,
+    /// Whether what stores is to end.
+    ending: AtomicBool,
 }
 
 struct State {
@@ -62,7 +67,7 @@ impl Engine {
         let (saved, _) = watch::channel(store.index());
         let log_index = store.index() + 1;
         let state = Mutex::new(State { store, hub: Hub::default(), log_index, planned: None });
-        Arc::new(Self { state, saved, work, sooner: Notify::new() })
+        Arc::new(Self { state, saved, work, sooner: Notify::new(), ending: AtomicBool::new(false) })
     }
 
     /// Reads a node.
@@ -137,6 +142,34 @@ impl Engine {
         }
     }
 
+    /// What is to be stored; `None` if nothing is.
+    pub(super) fn take_batch(&self) -> Option<Batch> {
+        self.state().store.take_batch()
+    }
+
+    /// Everything up to an index is stored.
+    pub(super) fn saved(&self, index: u64) {
+        self.saved.send_replace(index);
+    }
+
+    /// Lets what stores end.
+    pub(super) fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+        self.call_work();
+    }
+
+    /// Whether it is to end.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Acquire)
+    }
+
+    fn call_work(&self) {
+        if let Some(work) = &self.work {
+            // If it is full, what stores has yet to look.
+            let _ = work.try_send(());
+        }
+    }
+
     /// Asks the store something, and waits until what it was asked of is stored.
     async fn ask<T>(
         &self,
@@ -170,10 +203,7 @@ impl Engine {
         for happened in &happened {
             state.hub.notify(happened);
         }
-        if let Some(work) = &self.work {
-            // If it is full, what stores has yet to look.
-            let _ = work.try_send(());
-        }
+        self.call_work();
         let next = state.store.next_deadline();
         if next.is_some_and(|next| state.planned.is_none_or(|planned| next < planned)) {
             self.sooner.notify_one();

@@ -6,6 +6,8 @@ use super::failure::{Code, Failure};
 /// The longest form that is read, in bytes: Go's own limit.
 pub(super) const FORM_BYTES_MAX: usize = 10 << 20;
 
+const SEMICOLON: &str = "invalid semicolon separator in query";
+
 const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 
 /// The fields in the order in which they count; of several with one name it is the first.
@@ -16,8 +18,14 @@ pub(super) struct Form(Vec<Field>);
 type Field = (Vec<u8>, Vec<u8>);
 
 impl Form {
-    /// Reads the fields. `body` is only looked at if the method is one with a body and the type that of a form.
-    pub(super) fn read(method: &str, query: &str, content_type: &str, body: &[u8]) -> Result<Self, Failure> {
+    /// Reads the fields. `body` is only looked at if the method is one with a body and the type that of a form; `None`
+    /// is one that is too large.
+    pub(super) fn read(
+        method: &str,
+        query: &str,
+        content_type: &str,
+        body: Option<&[u8]>,
+    ) -> Result<Self, Failure> {
         let mut form = Self::default();
         let of_body = match method {
             "POST" | "PUT" | "PATCH" => form.read_body(content_type, body),
@@ -28,7 +36,7 @@ impl Form {
         Ok(form)
     }
 
-    fn read_body(&mut self, content_type: &str, body: &[u8]) -> Result<(), String> {
+    fn read_body(&mut self, content_type: &str, body: Option<&[u8]>) -> Result<(), String> {
         let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if !content_type.is_empty() && media_type.is_empty() {
             return Err("mime: no media type".to_owned());
@@ -36,20 +44,17 @@ impl Form {
         if media_type != FORM_TYPE {
             return Ok(());
         }
-        if body.len() > FORM_BYTES_MAX {
-            return Err("http: POST too large".to_owned());
-        }
-        self.read_fields(body)
+        self.read_fields(body.ok_or("http: POST too large")?)
     }
 
-    /// Reads what it can; the error is the first one.
+    /// Reads what it can. Of several errors the first counts, but those about semicolons count more.
     fn read_fields(&mut self, text: &[u8]) -> Result<(), String> {
         let mut outcome = Ok(());
         for field in text.split(|&byte| byte == b'&') {
             match read_field(field) {
                 Ok(Some(field)) => self.0.push(field),
-                Ok(None) => {}
-                Err(error) => outcome = outcome.and(Err(error)),
+                Err(error) if outcome.is_ok() || error == SEMICOLON => outcome = Err(error),
+                Ok(None) | Err(_) => {}
             }
         }
         outcome
@@ -90,7 +95,7 @@ impl Form {
 
 fn read_field(field: &[u8]) -> Result<Option<Field>, String> {
     if field.contains(&b';') {
-        return Err("invalid semicolon separator in query".to_owned());
+        return Err(SEMICOLON.to_owned());
     }
     if field.is_empty() {
         return Ok(None);
@@ -113,8 +118,12 @@ mod tests {
     use super::*;
 
     fn read(query: &str, body: &str) -> Result<Form, String> {
-        let form =
-            Form::read("PUT", query, "Application/X-WWW-form-urlencoded; charset=utf-8", body.as_bytes());
+        let form = Form::read(
+            "PUT",
+            query,
+            "Application/X-WWW-form-urlencoded; charset=utf-8",
+            Some(body.as_bytes()),
+        );
         form.map_err(|failure| String::from_utf8(failure.cause).unwrap())
     }
 
@@ -130,8 +139,9 @@ mod tests {
 
     #[test]
     fn other_bodies_are_not_read() {
-        let read =
-            |method, content_type| Form::read(method, "", content_type, b"value=1").unwrap().has("value");
+        let read = |method, content_type| {
+            Form::read(method, "", content_type, Some(b"value=1")).unwrap().has("value")
+        };
         assert!(read("PUT", FORM_TYPE) && read("POST", FORM_TYPE));
         assert!(!read("DELETE", FORM_TYPE) && !read("PUT", "text/plain") && !read("PUT", ""));
     }
@@ -145,9 +155,9 @@ mod tests {
         ] {
             assert_eq!(read(query, body).unwrap_err(), cause);
         }
-        let large = "v".repeat(FORM_BYTES_MAX + 1);
-        assert_eq!(read("", &large).unwrap_err(), "http: POST too large");
-        let failure = Form::read("PUT", "", ";;", b"").unwrap_err();
+        let failure = Form::read("PUT", "", FORM_TYPE, None).unwrap_err();
+        assert_eq!(failure.cause, b"http: POST too large");
+        let failure = Form::read("PUT", "", ";;", Some(b"")).unwrap_err();
         assert_eq!(failure.cause, b"mime: no media type");
     }
 

@@ -29,19 +29,27 @@ impl History {
         Self { events: VecDeque::new(), start, bytes: 0 }
     }
 
-    /// Adds the event of the next index, and returns the indexes of those that go for it.
-    pub(super) fn add(&mut self, event: Arc<Event>) -> Vec<u64> {
+    /// The first index that can be asked for.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The events from an index on.
+    pub(super) fn from(&self, index: u64) -> impl Iterator<Item = &Arc<Event>> {
+        let first = self.events.front().map_or(0, |event| event.index);
+        self.events.iter().skip(usize::try_from(index.saturating_sub(first)).unwrap_or(usize::MAX))
+    }
+
+    /// Adds the event of the next index; the oldest go for it.
+    pub(super) fn add(&mut self, event: Arc<Event>) {
         self.bytes += event.weight();
         self.events.push_back(event);
-        let mut forgotten = Vec::new();
         while self.events.len() > 1 && (self.events.len() > EVENTS_MAX || self.bytes > BYTES_MAX) {
             if let Some(oldest) = self.events.pop_front() {
                 self.bytes -= oldest.weight();
                 self.start = oldest.index + 1;
-                forgotten.push(oldest.index);
             }
         }
-        forgotten
     }
 
     /// The first event from index `since` on of which a watcher of `key` is told.
@@ -50,10 +58,8 @@ impl History {
             let cause = format!("the requested history has been cleared [{}/{since}]", self.start);
             return Err(Failure::request(Code::EventIndexCleared, cause));
         }
-        let first = self.events.front().map_or(0, |event| event.index);
-        let skipped = usize::try_from(since.saturating_sub(first)).unwrap_or(usize::MAX);
         let concerns = |event: &&Arc<Event>| !event.refresh && is_told(event, key, deep);
-        Ok(self.events.iter().skip(skipped).find(concerns).cloned())
+        Ok(self.from(since).find(concerns).cloned())
     }
 }
 
@@ -110,10 +116,10 @@ mod tests {
     #[test]
     fn large_events_are_forgotten_sooner() {
         let mut history = History::new(1);
-        let forgotten: Vec<u64> = (1..=10)
-            .flat_map(|index| history.add(event(index, "/a", Action::Set, false, BYTES_MAX / 4)))
-            .collect();
-        assert_eq!(forgotten, [1, 2, 3, 4, 5, 6, 7]);
+        for index in 1..=10 {
+            history.add(event(index, "/a", Action::Set, false, BYTES_MAX / 4));
+        }
+        assert_eq!(history.start(), 8);
         assert_eq!(
             (found(&history, "/a", false, 7), found(&history, "/a", false, 8)),
             (Err(401), Ok(Some(8)))

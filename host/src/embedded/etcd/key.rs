@@ -4,6 +4,9 @@ use std::cmp::Ordering;
 
 use bytes::Bytes;
 
+/// How many bytes are compared at once.
+const STRIDE: usize = 32;
+
 /// `/`, or segments that each follow a slash. etcd takes any bytes but a slash in a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key(Bytes);
@@ -32,6 +35,12 @@ impl Key {
             key.extend_from_slice(segment);
         }
         if key.is_empty() { Self::root() } else { Self(key.into()) }
+    }
+
+    /// A key that was written by [`as_bytes`](Self::as_bytes); `None` if it cannot have been.
+    pub(super) fn from_stored(bytes: &[u8]) -> Option<Self> {
+        let key = Self::parse(bytes);
+        (key.as_bytes() == bytes).then_some(key)
     }
 
     pub(super) fn as_bytes(&self) -> &[u8] {
@@ -93,8 +102,12 @@ impl Ord for Key {
     /// As bytes, but with the slash before all others: what is in a directory comes right after it, and siblings are
     /// in the order in which etcd sorts them.
     fn cmp(&self, other: &Self) -> Ordering {
-        let differ = self.0.iter().zip(&other.0).find(|(a, b)| a != b);
-        differ.map_or_else(|| self.0.len().cmp(&other.0.len()), |(a, b)| rank(*a).cmp(&rank(*b)))
+        // Keys that are compared mostly start alike.
+        let alike = self.0.chunks_exact(STRIDE).zip(other.0.chunks_exact(STRIDE)).take_while(|(a, b)| a == b);
+        let start = alike.count() * STRIDE;
+        let (ours, theirs) = (&self.0[start..], &other.0[start..]);
+        let differ = ours.iter().zip(theirs).find(|(a, b)| a != b);
+        differ.map_or_else(|| ours.len().cmp(&theirs.len()), |(a, b)| rank(*a).cmp(&rank(*b)))
     }
 }
 
@@ -123,6 +136,7 @@ mod tests {
         {
             assert_eq!(key(path).as_bytes(), clean.as_bytes());
         }
+        assert!(Key::from_stored(b"/a/b").is_some() && Key::from_stored(b"/a/").is_none());
     }
 
     #[test]
@@ -130,6 +144,21 @@ mod tests {
         let sorted = ["/", "/a", "/a/b", "/a/b/c", "/a/c", "/a\0", "/a!b", "/a-b", "/aa", "/b"];
         assert!(sorted.windows(2).all(|two| key(two[0]) < key(two[1])));
         assert!(key("/a/c") < key("/a").after_all_below() && key("/a").after_all_below() <= key("/a\0"));
+    }
+
+    #[test]
+    fn long_keys_are_sorted_alike() {
+        let keys = ["", "a", "/a", "-a", "/a/b", "a!", "bb/c"];
+        for stem in ["/", &format!("/{}", "x".repeat(STRIDE - 3)), &format!("/{}", "x/y".repeat(STRIDE))] {
+            for (one, other) in keys.iter().flat_map(|one| keys.iter().map(move |other| (one, other))) {
+                let segments =
+                    |end: &str| format!("{stem}{end}").split('/').map(str::to_owned).collect::<Vec<_>>();
+                let compared = key(&format!("{stem}{one}")).cmp(&key(&format!("{stem}{other}")));
+                let [one, other] =
+                    [one, other].map(|end| segments(end).into_iter().filter(|name| !name.is_empty()));
+                assert_eq!(compared, one.cmp(other));
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::event::Nanos;
 use super::failure::{Code, Failure};
 use super::form::Form;
 use super::key::Key;
-use super::store::{Content, Expected, Write};
+use super::write::{Content, Expected, Write};
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     fn read(method: &str, query: &str) -> Result<Ask, (u16, String)> {
-        let form = Form::read(method, query, "", b"").unwrap();
+        let form = Form::read(method, query, "", Some(b"")).unwrap();
         let request = Request::read(method, Key::parse(b"/a"), &form, 1_000);
         let cause = |failure: Failure| (failure.code.number(), String::from_utf8(failure.cause).unwrap());
         request.map(|request| request.ask).map_err(cause)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 
 use super::super::http::{self, BodyError, Handler, HangUp, Payload};
@@ -35,24 +35,26 @@ impl Handler for Shared {
             return Ok(to_http(Answer::plain(400, "400 Bad Request: missing required Host header")));
         }
         let body = match http::read_body(body, FORM_BYTES_MAX).await {
-            Ok(body) => body,
-            // One byte too many, whatever it was, tells the same.
-            Err(BodyError::TooLarge) => vec![0; FORM_BYTES_MAX + 1].into(),
+            Ok(body) => Some(body),
+            Err(BodyError::TooLarge) => None,
             Err(BodyError::TooSlow) => return Ok(to_http(Answer::plain(408, "408 Request Timeout"))),
             Err(BodyError::Broken) => return Err(HangUp),
         };
-        let content_type = parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+        let header = |name| {
+            String::from_utf8_lossy(parts.headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default())
+        };
         let call = Call {
             method: parts.method.as_str(),
             path: parts.uri.path(),
             query: parts.uri.query().unwrap_or_default(),
-            content_type: &String::from_utf8_lossy(content_type),
-            body: &body,
+            content_type: &header(CONTENT_TYPE),
+            body: body.as_deref(),
+            host: &header(HOST),
         };
         let mut response = to_http(api::answer(&self.engine, &self.member, &call).await);
         if parts.method == Method::CONNECT {
             // A tunnel that is refused.
-            response.headers_mut().insert(hyper::header::CONNECTION, HeaderValue::from_static("close"));
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response)
     }
@@ -61,6 +63,7 @@ impl Handler for Shared {
 fn to_http(answer: Answer) -> Response<Payload> {
     let body = match answer.body {
         Body::Whole(bytes) => http::whole(bytes),
+        Body::Large(bytes, turn) => http::pieces(bytes, turn),
         Body::Event(watch) => http::chunks(events(watch, Until::First)),
         Body::Events(watch) => http::chunks(events(watch, Until::Dropped)),
     };

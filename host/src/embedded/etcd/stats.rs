@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::store::Write;
+use super::write::Write;
 
 /// Kinds of writes, in the order in which they are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

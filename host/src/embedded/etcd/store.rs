@@ -6,14 +6,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
+use super::disk::Batch;
 use super::event::{Action, Event, Nanos, Node, Shown};
 use super::failure::{Code, Failure};
-use super::history::History;
+use super::history::{EVENTS_MAX, History};
 use super::key::Key;
 use super::stats::Stats;
 use super::tree::{Tree, weight};
+use super::write::{Content, Expected, Write};
 
 /// The index of an empty store: a fresh etcd has written so many times about itself.
 const FIRST_INDEX: u64 = 3;
@@ -21,49 +21,11 @@ const FIRST_INDEX: u64 = 3;
 /// Lifetimes that end before 2000 are taken for none where a node is created.
 const EARLIEST_EXPIRY: Nanos = 946_684_800_000_000_000;
 
+/// The directories that may be above a key. Each of them is a node with a key of its own.
+const DEPTH_MAX: usize = 1_000;
+
 /// The bytes that all nodes may take, about. Far more than Dynamite and its metrics need, and bearable on a laptop.
 pub(super) const BYTES_MAX: usize = 256 << 20;
-
-/// What a value has to be like for a write to happen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Expected {
-    /// Its bytes; empty for any.
-    pub(super) value: Bytes,
-    /// Its `modifiedIndex`; 0 for any.
-    pub(super) index: u64,
-}
-
-/// What a node is to become.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Content {
-    /// Whether it is to be a directory.
-    pub(super) dir: bool,
-    /// The value of a file.
-    pub(super) value: Bytes,
-    /// When it is to go.
-    pub(super) expires: Option<Nanos>,
-    /// Whether the value it has is kept, and watchers are not told.
-    pub(super) refresh: bool,
-}
-
-/// A change that is asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Write {
-    /// Create or replace.
-    Set(Content),
-    /// Only if it is not there.
-    Create(Content),
-    /// A new node below, named after the index.
-    CreateInOrder(Content),
-    /// Only if it is there.
-    Update(Content),
-    /// Only if it is as expected.
-    CompareAndSwap(Expected, Content),
-    /// Remove. The flags: also a directory; also what is in it.
-    Delete { dir: bool, deep: bool },
-    /// Remove if it is as expected.
-    CompareAndDelete(Expected),
-}
 
 /// Something that happened, for those who watch.
 #[derive(Clone, Debug)]
@@ -84,14 +46,14 @@ pub(super) struct Found {
 }
 
 /// What is to be stored so that a later store is as this one.
-#[derive(Debug, Default)]
-pub(super) struct Unsaved {
+#[derive(Debug)]
+struct Unsaved {
     /// Keys whose nodes changed or went.
-    pub(super) keys: BTreeSet<Key>,
-    /// Events that happened.
-    pub(super) events: Vec<Arc<Event>>,
-    /// The indexes of events that are forgotten before their place is taken by another.
-    pub(super) forgotten: Vec<u64>,
+    keys: BTreeSet<Key>,
+    /// The index up to which events are stored.
+    index: u64,
+    /// The first event that is stored.
+    start: u64,
 }
 
 /// The nodes and what happened to them.
@@ -118,6 +80,38 @@ impl Store {
             happened: Vec::new(),
             unsaved: None,
         }
+    }
+
+    /// The store that was kept, whose changes are to be kept too.
+    pub(super) fn restored(nodes: Vec<(Key, Node)>, events: Vec<Event>, bytes_max: usize) -> Self {
+        let mut store = Self::new(bytes_max);
+        for (key, node) in nodes {
+            store.tree.put(&key, node);
+        }
+        let start = events.first().map_or(FIRST_INDEX + 1, |event| event.index);
+        store.history = History::new(if start == FIRST_INDEX + 1 { 1 } else { start });
+        store.index = start - 1;
+        for event in events {
+            store.index = event.index;
+            store.history.add(Arc::new(event));
+        }
+        let (index, start) = (store.index, store.history.start());
+        store.unsaved = Some(Unsaved { keys: BTreeSet::new(), index, start });
+        store
+    }
+
+    /// What changed since this was last asked; `None` if nothing did, or if nothing is kept.
+    pub(super) fn take_batch(&mut self) -> Option<Batch> {
+        let unsaved = self.unsaved.as_mut().filter(|unsaved| unsaved.index < self.index)?;
+        let keys = std::mem::take(&mut unsaved.keys).into_iter();
+        let nodes =
+            keys.map(|key| (self.tree.get(&key).cloned(), key)).map(|(node, key)| (key, node)).collect();
+        let events = self.history.from(unsaved.index + 1).cloned().collect();
+        // The place of an older one is taken by its successor.
+        let oldest = (self.index + 1).saturating_sub(EVENTS_MAX as u64);
+        let forgotten = (unsaved.start.max(oldest)..self.history.start()).collect();
+        (unsaved.index, unsaved.start) = (self.index, self.history.start());
+        Some(Batch { nodes, events, forgotten, index: self.index })
     }
 
     /// The index of the last event.
@@ -208,6 +202,10 @@ impl Store {
     ) -> Result<Arc<Event>, Failure> {
         if key.is_root() {
             return Err(self.read_only());
+        }
+        if key.ancestors().count() > DEPTH_MAX {
+            let cause = b"etcdserver: request is too large".to_vec();
+            return Err(Failure { code: Code::RaftInternal, cause, index: 0 });
         }
         let missing = self.missing_directories(key)?;
         match self.tree.get(key) {
@@ -323,11 +321,7 @@ impl Store {
     fn happen(&mut self, event: Event, removed: Vec<Key>) -> Arc<Event> {
         self.index = event.index;
         let event = Arc::new(event);
-        let forgotten = self.history.add(Arc::clone(&event));
-        if let Some(unsaved) = &mut self.unsaved {
-            unsaved.events.push(Arc::clone(&event));
-            unsaved.forgotten.extend(forgotten);
-        }
+        self.history.add(Arc::clone(&event));
         self.happened.push(Happened { event: Arc::clone(&event), removed });
         event
     }
@@ -357,15 +351,15 @@ impl Store {
 
     /// The directories above a key that are not there.
     fn missing_directories(&self, key: &Key) -> Result<Vec<Key>, Failure> {
-        let mut missing = Vec::new();
-        for above in key.ancestors() {
-            match self.tree.get(&above) {
-                Some(node) if !node.is_dir() => return Err(self.failure(Code::NotADirectory, &above)),
-                Some(_) => {}
-                None => missing.push(above),
+        let mut ancestors = key.ancestors().peekable();
+        while let Some(node) = ancestors.peek().and_then(|above| self.tree.get(above)) {
+            if let (false, Some(above)) = (node.is_dir(), ancestors.peek()) {
+                return Err(self.failure(Code::NotADirectory, above));
             }
+            ancestors.next();
         }
-        Ok(missing)
+        // What is below one that is missing is missing too.
+        Ok(ancestors.collect())
     }
 
     fn compare(&self, node: &Node, expected: &Expected) -> Result<(), Failure> {
@@ -403,3 +397,8 @@ impl Store {
         Failure { code, cause, index: self.index }
     }
 }
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod tests;

@@ -97,6 +97,7 @@ impl Actor {
             None if wanted == Wanted::Launched && self.done.as_ref() != Some(&start.invocation) => {
                 self.launch(&start).await;
             }
+            None if wanted == Wanted::Loaded => self.shared.rest(&self.name),
             None => {}
         }
         Needed::Yes

@@ -3,14 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpid, kill_process};
 
 /// The variable that every process of a unit has in its environment, with the ID of the start.
 pub(super) const MARK: &str = "INVOCATION_ID";
 
-/// Every process that descends from this one.
-pub(super) fn descendants(of: i32) -> Vec<Pid> {
-    below(&HashSet::from([of]))
+/// Every process that descends from the current one.
+pub(super) fn descendants() -> Vec<Pid> {
+    below(&HashSet::from([getpid().as_raw_nonzero().get()]))
 }
 
 /// Every process with the mark of a start, and what descends from them.
@@ -62,9 +62,20 @@ fn all() -> impl Iterator<Item = i32> {
 
 /// The parent of a living process; zombies are nobody's children any more.
 fn parent(pid: i32) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything.
-    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let fields = fields(pid)?;
+    let mut fields = fields.split(' ');
     let state = fields.next()?;
     if state == "Z" || state == "X" { None } else { fields.next()?.parse().ok() }
+}
+
+/// When a process was started, in ticks since the boot.
+pub(super) fn start_time(pid: i32) -> Option<u64> {
+    fields(pid)?.split(' ').nth(19)?.parse().ok()
+}
+
+/// What the kernel says of a process, from its state on.
+fn fields(pid: i32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything.
+    stat.rsplit_once(") ").map(|(_, fields)| fields.to_owned())
 }

@@ -94,14 +94,15 @@ impl Cluster {
             && self.conflict(name, stored, host).is_none()
     }
 
-    /// What the only machine lacks for a unit; a choice of several would be a long story.
+    /// What is in the way of a unit on the only machine; where there are several it would be a long story.
     fn obstacle(&self, name: &str, stored: &Stored) -> Option<String> {
         let [host] = self.hosts.as_slice() else { return None };
         if let Some(other) = self.conflict(name, stored, 0) {
             return Some(format!("it conflicts with {other} on this machine"));
         }
         if !self.has_peers(name, stored, 0) {
-            return Some("a unit that it is to be on one machine with (MachineOf) is on none".to_owned());
+            // An attached unit comes before the one that it belongs to.
+            return None;
         }
         Some(format!("it is meant for another machine than {} (MachineID, MachineMetadata)", host.machine.id))
     }

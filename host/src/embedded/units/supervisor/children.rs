@@ -1,16 +1,15 @@
-//! Processes that this one has started or adopted: their exits, and signals to all of them.
+//! Processes that this one has started or adopted, and their exits.
 
 use std::collections::HashMap;
 use std::io;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::process::{Pid, Signal, WaitOptions, getpid, wait};
+use rustix::process::{Pid, WaitOptions, wait};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Notify, oneshot};
 
 use super::super::outcome::Exit;
-use super::super::processes;
 
 /// A process that was started here.
 #[derive(Debug)]
@@ -96,11 +95,5 @@ impl Children {
             }
             changed.await;
         }
-    }
-
-    /// Sends a signal to every process.
-    #[expect(clippy::unused_self, reason = "it reads as what it is")]
-    pub(super) fn signal_all(&self, signal: Signal) {
-        processes::signal(&processes::descendants(getpid().as_raw_nonzero().get()), signal);
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::super::definition::{AfterExit, Command, Definition, Failure, KillMode};
 use super::super::message::{Level, Stage, Start};
 use super::super::outcome::{Exit, Outcome, Role};
+use super::super::processes;
 use super::super::signals;
 use super::children::{Child, Children};
 use super::desk::Desk;
@@ -315,22 +316,21 @@ impl Life {
     }
 
     fn signal(&self, signal: Signal) {
-        match (&self.main, self.definition.kill_mode) {
-            (Some(main), KillMode::Mixed) => super::super::processes::signal(&[main.pid], signal),
-            (None, KillMode::Mixed) => {}
-            (_, KillMode::All) => {
-                self.children.signal_all(signal);
-                // One that is stopped could not end.
-                self.children.signal_all(Signal::CONT);
-            }
-        }
+        let told = match (&self.main, self.definition.kill_mode) {
+            (Some(main), KillMode::Mixed) => vec![main.pid],
+            (None, KillMode::Mixed) => Vec::new(),
+            (_, KillMode::All) => processes::descendants(),
+        };
+        processes::signal(&told, signal);
+        // One that is halted could not end.
+        processes::signal(&told, Signal::CONT);
     }
 
     /// Kills every process, also those that are forked meanwhile.
     async fn kill(&self) {
         let killing = async {
             loop {
-                self.children.signal_all(Signal::KILL);
+                processes::signal(&processes::descendants(), Signal::KILL);
                 if timeout(KILL_AGAIN, self.children.all_gone()).await.is_ok() {
                     return;
                 }
