@@ -163,7 +163,7 @@ impl Story {
             let most = self.most[index];
             let name = service.name;
             lines
-                .push(format!("{name:<8} up to {most} instances, at the end {last}: {ups} up, {downs} down"));
+                .push(format!("{name:<8} at most {most} running, at the end {last}: {ups} up, {downs} down"));
         }
         if let Some(first) = self.first_instance {
             lines.push(format!("the first instance ran after {:.1} s", first.as_secs_f64()));
@@ -233,8 +233,8 @@ mod tests {
         assert_eq!(
             story.summary(),
             "load     from 5 up to 5, at the end 5 requests per second\n\
-             web      up to 3 instances, at the end 3: 10000 up, 0 down\n\
-             worker   up to 3 instances, at the end 3: 0 up, 0 down\n\
+             web      at most 3 running, at the end 3: 10000 up, 0 down\n\
+             worker   at most 3 running, at the end 3: 0 up, 0 down\n\
              the first instance ran after 1.0 s"
         );
     }
