@@ -120,7 +120,9 @@ async fn a_cluster_is_scaled() -> Result<()> {
     scene.until_running(&daemon).await?;
     let mut shell = Command::new("sh");
     shell.args(["-euc", &block("etcdctl set /services")?]).stdout(Stdio::null());
-    shell.env("ETCDCTL_API", "2").env("ETCDCTL_ENDPOINTS", scene.etcd_endpoint());
+    // The client for v2 and that for v3 look at one each.
+    shell.env("ETCDCTL_API", "2").env("ETCDCTL_ENDPOINT", scene.etcd_endpoint());
+    shell.env("ETCDCTL_ENDPOINTS", scene.etcd_endpoint());
     ensure!(shell.kill_on_drop(true).status().await?.success());
     scene.until_apaches(&[8080, 8081, 8082], &daemon).await?;
     ensure!(daemon.log().contains("cpu_user of 4f2a is 95 (> 90 for 15s)"), "{}", daemon.log());
