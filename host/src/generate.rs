@@ -1,6 +1,6 @@
 //! `dynamite generate`: writes metrics and registrations into etcd as a file describes them, for trying configurations.
 //!
-//! A file becomes a [`description`] (`read`), the description a `timetable`, and that is brought into etcd (`writing`), by the
+//! A file becomes a `description` (`read`), the description a `timetable`, and that is brought into etcd (`writing`), by the
 //! same clients that the daemon has. Nothing under `/_dynamite` can be described.
 
 mod description;

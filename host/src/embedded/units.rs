@@ -1,6 +1,6 @@
 //! Units as real processes: what systemd is to fleet, on a machine that has none.
 //!
-//! Each unit that is started has a [`supervisor`], a process of its own that outlives Dynamite, and an [`actor`], a task
+//! Each unit that is started has a [`supervisor`], a process of its own that outlives Dynamite, and an `actor`, a task
 //! in Dynamite that keeps the supervisor to what is wanted. What is wanted is on disk before anything is done about it,
 //! and a supervisor exists exactly as long as its socket answers: so whichever process dies at whatever moment, the next
 //! Dynamite neither starts a unit twice nor leaves one behind.
