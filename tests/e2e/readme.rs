@@ -119,11 +119,10 @@ async fn a_cluster_is_scaled() -> Result<()> {
     let daemon = scene.dynamite_on(&root().join(config), "info")?;
     scene.until_running(&daemon).await?;
     let mut shell = Command::new("sh");
-    shell.args(["-euc", &block("etcdctl set /services")?]).stdout(Stdio::null());
-    // The client for v2 and that for v3 look at one each.
-    shell.env("ETCDCTL_API", "2").env("ETCDCTL_ENDPOINT", scene.etcd_endpoint());
-    shell.env("ETCDCTL_ENDPOINTS", scene.etcd_endpoint());
-    ensure!(shell.kill_on_drop(true).status().await?.success());
+    shell.args(["-euc", &block("etcdctl set /services")?]);
+    shell.env("ETCDCTL_API", "2").env("ETCDCTL_ENDPOINTS", format!("http://{}", scene.etcd_endpoint()));
+    let output = shell.kill_on_drop(true).output().await?;
+    ensure!(output.status.success(), "{output:?}");
     scene.until_apaches(&[8080, 8081, 8082], &daemon).await?;
     ensure!(daemon.log().contains("cpu_user of 4f2a is 95 (> 90 for 15s)"), "{}", daemon.log());
     Ok(())
