@@ -69,6 +69,12 @@ pub enum Error {
     /// There is no place for the data of `--embedded`.
     #[error("there is no home folder to keep data in; name a folder with --data-dir")]
     NoDataDir,
+    /// No units were ever run from there.
+    #[error("`{}` is no data directory of Dynamite; name the one that was used with --data-dir", path.display())]
+    NothingToStop {
+        /// The folder.
+        path: PathBuf,
+    },
     /// Signals cannot be waited for.
     #[error("signals cannot be waited for")]
     Signal(#[source] std::io::Error),
@@ -86,7 +92,8 @@ impl Error {
             | Self::NoConfig { .. }
             | Self::Store(store::Error::Setting(_))
             | Self::Fleet(_)
-            | Self::NoDataDir => EXIT_CONFIG,
+            | Self::NoDataDir
+            | Self::NothingToStop { .. } => EXIT_CONFIG,
             Self::Store(_) => EXIT_REFUSED,
             Self::Signal(_) | Self::Admin(_) | Self::Embedded(_) => EXIT_SYSTEM,
         }
@@ -166,6 +173,9 @@ fn takes_units_along(args: &RunArgs) -> bool {
 /// That the data cannot be used, as it is while a `dynamite` runs.
 pub async fn stop(args: &StopArgs) -> Result<usize, Error> {
     let data_dir = args.data.folder().ok_or(Error::NoDataDir)?;
+    if !embedded::is_data_dir(&data_dir) {
+        return Err(Error::NothingToStop { path: data_dir });
+    }
     let free_port = (Ipv4Addr::LOCALHOST, 0).into();
     let options = embedded::Options { data_dir, etcd: free_port, fleet: free_port, fleet_socket: None };
     let embedded = Embedded::start(options).await?;
@@ -247,6 +257,8 @@ async fn reach(
     }
     let store = patiently("connecting to etcd", health, || connect(settings.clone())).await?;
     if let Some(ready) = from_file {
+        // Should it refuse for good, somebody must know, rather than a standby that never leads.
+        patiently("asking etcd", health, || store.list(record::STATE)).await?;
         return Ok((store, ready));
     }
     let entries = patiently("reading the stored configuration", health, || store.list(record::ROOT)).await?;

@@ -30,6 +30,13 @@ use units::{Units, Watcher};
 /// The program that is running, even after its file was replaced.
 const THIS_PROGRAM: &str = "/proc/self/exe";
 
+/// The file that the process holds that uses a data directory.
+const LOCK: &str = "lock";
+/// The folder of its units.
+const UNITS: &str = "units";
+/// What may be in a folder that is taken for an empty one.
+const OURS: [&str; 5] = [LOCK, "etcd", "fleet", "machine-id", "lost+found"];
+
 /// How long to wait for a former process to let go of the data: it may be ending just now.
 const LOCK_LIMIT: Duration = Duration::from_secs(2);
 
@@ -64,6 +71,12 @@ pub enum Error {
     /// Another process uses the folder.
     #[error("the data directory `{}` is in use by another `dynamite`; end that one, or take another --data-dir", path.display())]
     InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The folder is somebody else's.
+    #[error("`{}` has other things in it and is no data directory of Dynamite; take an empty folder, or one that is not there yet", path.display())]
+    Foreign {
         /// The folder.
         path: PathBuf,
     },
@@ -113,6 +126,9 @@ impl Embedded {
     pub async fn start_with(options: Options, program: PathBuf) -> Result<Self, Error> {
         let root = options.data_dir.clone();
         let data = |source| Error::Data { path: root.clone(), source };
+        if !is_data_dir(&root) && !is_empty(&root).map_err(data)? {
+            return Err(Error::Foreign { path: root });
+        }
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&root).map_err(data)?;
         let lock = lock(&root).await?;
         let etcd = etcd::Options {
@@ -124,7 +140,7 @@ impl Embedded {
         let etcd = EtcdServer::start(etcd).await.map_err(failed)?;
         let machine = machine::id(&root).map_err(data)?;
         let (registry, kept) = Files::open(root.join("fleet")).map_err(data)?;
-        let units = units::Options { folder: root.join("units"), program, machine: machine.clone() };
+        let units = units::Options { folder: root.join(UNITS), program, machine: machine.clone() };
         let (units, found) = Units::open(units).map_err(data)?;
         let watcher = units.watcher();
         let primary_ip = options.fleet.ip().to_string();
@@ -178,10 +194,32 @@ impl Embedded {
     }
 }
 
+/// Whether a folder has been used before.
+#[must_use]
+pub fn is_data_dir(root: &Path) -> bool {
+    root.join(LOCK).is_file() && root.join(UNITS).is_dir()
+}
+
+/// Whether there is nothing in a folder, or no folder: a new file system has one of its own, and a start that failed leaves
+/// its lock.
+fn is_empty(root: &Path) -> io::Result<bool> {
+    match fs::read_dir(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        Err(error) => Err(error),
+        Ok(entries) => {
+            let mut names = entries.map(|entry| entry.map(|entry| entry.file_name()));
+            names.try_fold(true, |empty, name| {
+                let name = name?;
+                Ok(empty && OURS.iter().any(|ours| name == **ours))
+            })
+        }
+    }
+}
+
 /// Takes the folder for this process.
 async fn lock(root: &Path) -> Result<File, Error> {
     let data = |source| Error::Data { path: root.to_owned(), source };
-    let file = File::create(root.join("lock")).map_err(data)?;
+    let file = File::create(root.join(LOCK)).map_err(data)?;
     let began = Instant::now();
     loop {
         match file.try_lock() {

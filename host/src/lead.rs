@@ -71,6 +71,7 @@ async fn take_lead<S: Store>(
     loop {
         let tried = try_to_lead(store, (holder, ttl), remembered).await;
         health.note_etcd(&tried);
+        let is_trouble = tried.is_err();
         let news = match tried {
             Ok(Some(lead)) => {
                 tracing::info!(holder, "leading");
@@ -83,7 +84,11 @@ async fn take_lead<S: Store>(
             Err(error) => Chain(&error).to_string(),
         };
         if told.as_ref() != Some(&news) {
-            tracing::info!("not leading yet: {news}");
+            if is_trouble {
+                tracing::warn!("not leading yet: {news}");
+            } else {
+                tracing::info!("not leading yet: {news}");
+            }
             told = Some(news);
         }
         sleep(CAMPAIGN_PAUSE).await;

@@ -16,6 +16,11 @@ use tokio::runtime::{Builder, Runtime};
 fn main() -> ExitCode {
     let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let code = act(cli.command).unwrap_or_else(|error| {
+        let cause = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if cause == Some(io::ErrorKind::BrokenPipe) {
+            // Whoever read it has seen enough.
+            return EXIT_OK;
+        }
         // There is nobody left to tell if this fails.
         let _ = writeln!(io::stderr(), "error: {error:#}");
         EXIT_FAILURE
@@ -53,7 +58,10 @@ fn run(args: &RunArgs) -> anyhow::Result<u8> {
     match ended {
         Ok(()) => Ok(EXIT_OK),
         Err(error) => {
-            writeln!(io::stderr(), "{}", Chain(&error))?;
+            match args.log_format {
+                LogFormat::Human => writeln!(io::stderr(), "{}", Chain(&error))?,
+                LogFormat::Json => tracing::error!(exit_code = error.exit_code(), "{}", Chain(&error)),
+            }
             Ok(error.exit_code())
         }
     }

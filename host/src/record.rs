@@ -37,6 +37,8 @@ const POLICY_STATUS: &str = "/_dynamite/state/policy";
 const SERVICE_STATUS: &str = "/_dynamite/state/service";
 const TEMPLATE: &str = "fleet_service_template";
 
+/// What is said of how things are: small, and always readable.
+pub const STATE: &str = "/_dynamite/state";
 /// What stands for itself in a part of a key: the name of a threshold policy may be any text.
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'_').remove(b'-').remove(b'.').remove(b':').remove(b'@');
 

@@ -9,11 +9,17 @@ use tokio::signal::unix::{SignalKind, signal};
 /// # Errors
 /// That signals cannot be waited for.
 pub fn told_to_end() -> io::Result<impl Future<Output = &'static str>> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let [mut terminate, mut interrupt, mut hangup] = [
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+        // A terminal that is closed.
+        signal(SignalKind::hangup())?,
+    ];
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
+            _ = hangup.recv() => "SIGHUP",
         }
     })
 }

@@ -81,7 +81,8 @@ impl fmt::Display for FleetEndpoint {
     }
 }
 
-/// Reads an etcd endpoint, `host:port` or `http://host:port` or `https://host:port`, into a URL without a path.
+/// Reads an etcd endpoint, `host:port` or `http://host:port` or `https://host:port`, and takes a final slash away. Without a
+/// scheme it stays without: what that stands for depends on whether certificates are given.
 ///
 /// # Errors
 ///
@@ -89,14 +90,15 @@ impl fmt::Display for FleetEndpoint {
 pub fn etcd_url(text: &str) -> Result<String, EndpointError> {
     let text = text.trim();
     let (scheme, rest) = match text.split_once("://") {
-        Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
+        Some(("http", rest)) => ("http://", rest),
+        Some(("https", rest)) => ("https://", rest),
         Some((scheme, _)) => {
             return Err(EndpointError::Scheme(scheme.to_owned(), "`http://`, `https://`, or left out"));
         }
-        None => ("http", text),
+        None => ("", text),
     };
     let (host, port) = host_and_port(rest)?;
-    Ok(format!("{scheme}://{}:{port}", bracketed(&host)))
+    Ok(format!("{scheme}{}:{port}", bracketed(&host)))
 }
 
 /// Reads `host:port`, with an IPv6 address in brackets.
@@ -158,8 +160,9 @@ mod tests {
     }
 
     #[test]
-    fn an_etcd_endpoint_becomes_a_url() {
-        assert_eq!(etcd_url("127.0.0.1:4001").as_deref(), Ok("http://127.0.0.1:4001"));
+    fn an_etcd_endpoint_has_no_path_and_a_scheme_only_if_one_was_given() {
+        assert_eq!(etcd_url("127.0.0.1:4001").as_deref(), Ok("127.0.0.1:4001"));
+        assert_eq!(etcd_url("http://[::1]:4001/").as_deref(), Ok("http://[::1]:4001"));
         assert_eq!(etcd_url(" https://etcd.example:2379/").as_deref(), Ok("https://etcd.example:2379"));
     }
 

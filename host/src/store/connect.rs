@@ -73,6 +73,11 @@ impl Checked {
         if endpoints.is_empty() {
             return Err(Error::Setting("no endpoint is given".to_owned()));
         }
+        if let Some(plain) = endpoints.iter().find(|uri| tls && uri.scheme_str() != Some("https")) {
+            let why =
+                "certificates are given, but this is not encrypted; write https://, or leave the scheme out";
+            return Err(Error::Setting(format!("endpoint `{plain}`: {why}")));
+        }
         let identity = match (&settings.client_cert, &settings.client_key) {
             (Some(cert), Some(key)) => Some((read(cert)?, read(key)?)),
             (None, None) => None,
@@ -194,6 +199,19 @@ mod tests {
         ] {
             assert_eq!(parse_endpoint(text, "http").unwrap().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn with_certificates_nothing_goes_unencrypted() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let settings = |endpoint: &str| Settings {
+            endpoints: vec![endpoint.to_owned()],
+            ca: Some(file.path().to_owned()),
+            ..Settings::default()
+        };
+        let checked = Checked::new(&settings("etcd:2379")).unwrap();
+        assert_eq!(checked.endpoints[0].to_string(), "https://etcd:2379/");
+        assert!(Checked::new(&settings("http://etcd:2379")).is_err());
     }
 
     #[test]
