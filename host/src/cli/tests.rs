@@ -72,7 +72,7 @@ fn the_original_command_line_works() {
                     --fleet_endpoint 127.0.0.1:49153");
     assert_eq!(args.files.config_file(), PathBuf::from("/c.yaml"));
     assert_eq!(args.files.service_folders, [PathBuf::from("/a"), PathBuf::from("/b")]);
-    assert_eq!(args.etcd.endpoints(None), ["http://127.0.0.1:4001"]);
+    assert_eq!(args.etcd.endpoints(None), ["127.0.0.1:4001"]);
     let fleet = FleetEndpoint::Tcp { host: "127.0.0.1".to_owned(), port: 49153 };
     assert_eq!(args.fleet_endpoint(Some(&FleetEndpoint::default())), fleet);
 }
@@ -81,7 +81,7 @@ fn the_original_command_line_works() {
 fn nothing_given_means_the_defaults() {
     let args = run("");
     assert_eq!(args.files.config_file(), PathBuf::from("/etc/dynamite/config.yaml"));
-    assert_eq!(args.etcd.endpoints(None), ["http://127.0.0.1:2379"]);
+    assert_eq!(args.etcd.endpoints(None), ["127.0.0.1:2379"]);
     assert_eq!(args.etcd.endpoints(Some("http://a:1")), ["http://a:1"]);
     assert_eq!(args.fleet_endpoint(None), FleetEndpoint::Unix("/var/run/fleet.sock".into()));
     assert_eq!((args.etcd.api, args.log_format), (EtcdApi::Auto, LogFormat::Human));
@@ -108,7 +108,7 @@ fn the_admin_endpoint_can_be_anywhere_or_nowhere() {
 #[test]
 fn several_endpoints_and_folders_are_taken() {
     let args = run("-e a:1,https://b:2 -e c:3 -s x,y -s z");
-    assert_eq!(args.etcd.endpoints, ["http://a:1", "https://b:2", "http://c:3"]);
+    assert_eq!(args.etcd.endpoints, ["a:1", "https://b:2", "c:3"]);
     assert_eq!(args.files.service_folders.len(), 3);
 }
 

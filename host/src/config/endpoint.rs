@@ -11,7 +11,7 @@ use crate::config::FleetEndpoint;
 pub const FLEET_SOCKET_DEFAULT: &str = "/var/run/fleet.sock";
 
 /// Where etcd listens unless told otherwise, on this machine.
-pub const ETCD_ENDPOINT_DEFAULT: &str = "http://127.0.0.1:2379";
+pub const ETCD_ENDPOINT_DEFAULT: &str = "127.0.0.1:2379";
 
 /// The port of etcd when only its host is known.
 pub(super) const ETCD_PORT_DEFAULT: u16 = 2379;

@@ -50,7 +50,7 @@ impl Checker<'_, '_> {
         if let Some(ip) = &etcd.ip {
             self.host(ip, "ip_api_endpoint")?;
         }
-        Some(format!("http://{}:{}", endpoint::bracketed(host), port?))
+        Some(format!("{}:{}", endpoint::bracketed(host), port?))
     }
 }
 

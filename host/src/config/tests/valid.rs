@@ -69,7 +69,7 @@ fn endpoints_and_paths_come_from_the_file() {
     );
     let fleet = FleetEndpoint::Tcp { host: "10.0.0.1".to_owned(), port: 49153 };
     assert_eq!(config.fleet_endpoint, Some(fleet));
-    assert_eq!(config.etcd_endpoint.as_deref(), Some("http://10.0.0.2:4001"));
+    assert_eq!(config.etcd_endpoint.as_deref(), Some("10.0.0.2:4001"));
     assert_eq!((config.etcd.application_base.as_str(), config.etcd.cleanup), ("/a", Cleanup::Never));
 }
 
