@@ -133,6 +133,15 @@ fn check_takes_its_file_either_way() {
 }
 
 #[test]
+fn examples_in_the_help_keep_their_lines() {
+    for (name, text) in [("generate", crate::generate::FORMAT), ("policy test", crate::cases::FORMAT)] {
+        for line in text.lines() {
+            assert!(line.chars().count() < 78, "{name}: clap may wrap `{line}`");
+        }
+    }
+}
+
+#[test]
 fn nonsense_is_explained() {
     let mut said = String::new();
     for line in [
