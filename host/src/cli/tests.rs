@@ -142,6 +142,13 @@ fn examples_in_the_help_keep_their_lines() {
 }
 
 #[test]
+fn generate_has_no_configuration_file_to_look_into() {
+    let mut command = Cli::command();
+    let help = command.find_subcommand_mut("generate").unwrap().render_long_help().to_string();
+    assert!(help.contains("[default: 127.0.0.1:2379]") && !help.contains("configuration file"), "{help}");
+}
+
+#[test]
 fn nonsense_is_explained() {
     let mut said = String::new();
     for line in [
