@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::description::Description;
-use super::read::read_text;
+use super::read::{read as read_file, read_text};
 use super::timetable::Timetable;
+use crate::cli::{Cli, Command};
 
 fn read(text: &str) -> Description {
     read_text("load.yaml", text, (None, None)).unwrap_or_else(|report| panic!("{report}"))
@@ -106,6 +107,19 @@ fn a_file_without_content_or_with_too_much_is_refused() {
         said += "\n";
     }
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn what_is_no_file_is_not_read() {
+    for path in ["/dev/zero", "/"] {
+        let Ok(Command::Generate(args)) =
+            Cli::read(["dynamite", "generate", path].map(Into::into)).map(|cli| cli.command)
+        else {
+            panic!("{path}");
+        };
+        let report = read_file(&args).unwrap_err().to_string();
+        assert!(report.contains(&format!("`{path}` cannot be read: it is no file")), "{report}");
+    }
 }
 
 #[test]
