@@ -227,7 +227,11 @@ impl Reader<'_> {
         if aggregated {
             return Some(Whose::Type);
         }
-        if fields.get("instances").is_some() {
+        if let Some(node) = fields.get("instances") {
+            if matches!(&node.value, Value::List(ids) if ids.is_empty()) {
+                let help = "leave it out for all that are registered here".to_owned();
+                self.error(node.span, "`instances` is empty", Some(help));
+            }
             return Some(Whose::Instances(given.into_iter().map(|id| id.value).collect()));
         }
         let service_type = service_type?;
@@ -277,6 +281,10 @@ impl Reader<'_> {
                 return None;
             }
         };
+        if !shape.is_finite(noise) {
+            self.error(node.span, "values of the phase are too large to be written", None);
+            return None;
+        }
         let every = every?;
         let length = match (self.span(&fields, "for"), &shape) {
             (Some(At { value, span }), _) if value.is_zero() => {
