@@ -20,16 +20,19 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 pub use self::ask::ask;
 use crate::cli::{ADMIN_ADDRESS_DEFAULT, Admin};
+use crate::crowd::{Crowd, Place};
 use crate::health::Health;
 
-/// How many connections are served at a time; more wait. A supervisor and some people have one each.
-const CONNECTIONS_MAX: usize = 16;
-/// How long headers may take: those who ask are near.
+/// How many connections are served at a time. A supervisor and some people have one each; the others are for those who
+/// connect and ask nothing.
+const CONNECTIONS_MAX: usize = 128;
+/// How long a connection may be quiet when others want its place: those who ask are near, and do so at once.
+const QUIET_MAX: Duration = Duration::from_millis(100);
+/// How long headers may take when there is room.
 const HEADER_TIME_MAX: Duration = Duration::from_secs(2);
 /// How long a connection may last, with its one answer.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(10);
@@ -79,18 +82,19 @@ async fn serve(
 ) -> Infallible {
     let listener = late(address, listener).await;
     tracing::info!(address = listener.local_addr().ok().map(tracing::field::display), "answering /readyz");
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let crowd = Crowd::new(CONNECTIONS_MAX, QUIET_MAX);
     loop {
-        let slot = slots.clone().acquire_owned().await;
         let Ok((stream, _)) = listener.accept().await else {
             sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let health = health.clone();
+        let (health, place) = (health.clone(), Arc::new(crowd.enter().await));
         tokio::spawn(async move {
-            // What goes wrong with a connection is the client's affair.
-            let _ended = timeout(CONNECTION_TIME_MAX, converse(stream, health)).await;
-            drop(slot);
+            tokio::select! {
+                // What goes wrong with a connection is the client's affair.
+                _ = timeout(CONNECTION_TIME_MAX, converse(stream, health, place.clone())) => {}
+                () = place.dismissed() => {}
+            }
         });
     }
 }
@@ -107,10 +111,13 @@ async fn late(address: SocketAddr, mut listener: Option<std::net::TcpListener>) 
 }
 
 /// One request, one answer.
-async fn converse(stream: TcpStream, health: Arc<Health>) -> hyper::Result<()> {
+async fn converse(stream: TcpStream, health: Arc<Health>, place: Arc<Place>) -> hyper::Result<()> {
     let service = service_fn(move |request| {
-        let health = health.clone();
-        async move { Ok::<_, Infallible>(respond(&request, &health).await) }
+        let (health, place) = (health.clone(), place.clone());
+        async move {
+            let _busy = place.busy();
+            Ok::<_, Infallible>(respond(&request, &health).await)
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME_MAX);

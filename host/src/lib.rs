@@ -20,6 +20,7 @@
 //! - [`config`] reads and checks the YAML; beyond it a configuration is valid.
 //! - `cases` puts policies to cases in YAML files; [`policy_cli`] is the command `dynamite policy` around it.
 //! - [`health`] is what the loop says of itself; [`admin`] tells others, from a thread that the loop cannot hold up.
+//! - `crowd` bounds the connections of the servers that are here.
 //! - [`generate`] is the command `dynamite generate`: it writes metrics as a file describes them, in the words of `cases`.
 //! - [`demo`] is the command `dynamite demo`: the daemon on [`embedded`], an application and a load for it, and what it decides.
 //! - [`embedded`] serves etcd's and fleet's APIs within the process and runs units without systemd: `run --embedded`. The
@@ -41,6 +42,7 @@ mod cases;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod crowd;
 pub mod daemon;
 pub mod demo;
 pub mod embedded;

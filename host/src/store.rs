@@ -138,6 +138,12 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Unavailable { .. })
     }
+
+    /// Whether etcd has reached its quota. That is transient too, but lasts until somebody makes room.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Unavailable { message, .. } if message.contains("database space exceeded"))
+    }
 }
 
 /// What Dynamite needs from etcd, and nothing more.

@@ -21,9 +21,20 @@ const ANSWER_BYTES_MAX: usize = 16 << 10;
 pub async fn ask(address: SocketAddr) -> (bool, String) {
     let address = reachable(address);
     match timeout(ANSWER_TIME_MAX, exchange(address)).await {
-        Ok(Ok((status, line))) => (status == StatusCode::OK, line),
+        Ok(Ok((status, text))) => told(address, status, &text),
         Ok(Err(error)) => (false, format!("not ready: nobody answers at {address}: {error}")),
         Err(_) => (false, format!("not ready: no answer from {address} in {ANSWER_TIME_MAX:?}")),
+    }
+}
+
+/// What an answer means. Anybody may listen there: only our words count, and none may move a terminal's cursor.
+fn told(address: SocketAddr, status: StatusCode, text: &str) -> (bool, String) {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line: String = words.join(" ").chars().filter(|character| !character.is_control()).collect();
+    match status {
+        StatusCode::OK if line.starts_with("ready: ") => (true, line),
+        _ if line.starts_with("not ready: ") => (false, line),
+        _ => (false, format!("not ready: no answer of Dynamite's from {address} ({status}): {line}")),
     }
 }
 
@@ -45,7 +56,7 @@ async fn exchange(address: SocketAddr) -> Result<(StatusCode, String), Box<dyn E
         let response = sender.send_request(request).await?;
         let status = response.status();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await?.to_bytes();
-        Ok((status, String::from_utf8_lossy(&body).trim().to_owned()))
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
     };
     tokio::pin!(answer);
     tokio::select! {
@@ -67,6 +78,20 @@ mod tests {
             [("0.0.0.0:1", "127.0.0.1:1"), ("[::]:1", "[::1]:1"), ("10.0.0.1:1", "10.0.0.1:1")]
         {
             assert_eq!(reachable(given.parse().unwrap()).to_string(), asked);
+        }
+    }
+    #[test]
+    fn only_dynamite_says_that_it_is_ready() {
+        let address = "127.0.0.1:1".parse().unwrap();
+        let told = |status: u16, text| told(address, StatusCode::from_u16(status).unwrap(), text);
+        assert_eq!(told(200, "ready: leading\n"), (true, "ready: leading".to_owned()));
+        assert_eq!(told(503, "not ready: a\u{1b}b\nc\n"), (false, "not ready: ab c".to_owned()));
+        for (status, text) in
+            [(200, "<html>\u{1b}[2J"), (200, "already: there"), (503, "ready: leading"), (404, "")]
+        {
+            let (ready, line) = told(status, text);
+            let begin = "not ready: no answer of Dynamite's from 127.0.0.1:1 (";
+            assert!(!ready && line.starts_with(begin) && !line.contains('\u{1b}'), "{line}");
         }
     }
 }

@@ -76,9 +76,17 @@ async fn nonsense_is_refused_and_does_not_stop_it() {
         let answer = send(address, bytes).await;
         assert!(answer.is_empty() || answer.contains(status), "{status}: {answer}");
     }
-    // More than it serves at a time say nothing; they are dropped, and the next one is served.
-    let silent: Vec<_> =
-        (0..2 * CONNECTIONS_MAX).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_finish_asking_makes_room() {
+    let (address, _turning) = endpoint(Stage::StandingBy);
+    let began = |_| {
+        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        stream.write_all(b"GET").unwrap();
+        stream
+    };
+    let silent: Vec<_> = (0..2 * CONNECTIONS_MAX).map(began).collect();
     assert_eq!(ask(address).await, (true, "ready: standing by".to_owned()));
     drop(silent);
 }

@@ -1,6 +1,7 @@
 //! A file of cases as it is written: what is common to them, and each of them.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
@@ -110,15 +111,22 @@ pub(crate) fn read(path: &Path, kind: Kind) -> Result<Suite, Report> {
 }
 
 /// The text of a file, and not of a device or a pipe, which may have no end.
-pub(super) fn text_of(path: &Path) -> io::Result<String> {
+pub(crate) fn text_of(path: &Path) -> io::Result<String> {
+    let too_long = || io::Error::other(format!("it has more than {} MiB", FILE_BYTES_MAX >> 20));
     let about = path.metadata()?;
     if !about.is_file() {
         return Err(io::Error::other("it is no file"));
     }
     if about.len() > FILE_BYTES_MAX {
-        return Err(io::Error::other(format!("it has more than {} MiB", FILE_BYTES_MAX >> 20)));
+        return Err(too_long());
     }
-    std::fs::read_to_string(path)
+    // It may have grown, and what the kernel makes up says that it has no length.
+    let mut text = String::new();
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(too_long());
+    }
+    Ok(text)
 }
 
 /// What a file holds.

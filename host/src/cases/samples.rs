@@ -37,6 +37,16 @@ impl Shape {
         }
     }
 
+    /// Whether all values are finite, also when each is off by up to `noise`.
+    pub(crate) fn is_finite(&self, noise: f64) -> bool {
+        let fits = |value: &f64| (value.abs() + noise).is_finite();
+        match self {
+            Self::Values(values) => values.iter().all(fits),
+            Self::Ramp(from, to) => fits(from) && fits(to),
+            Self::Wave { low, high, .. } => fits(low) && fits(high) && (high - low).is_finite(),
+        }
+    }
+
     /// The value number `index` of `count`, from 0, at this time.
     pub(crate) fn at(&self, index: usize, count: usize, time: Timestamp) -> f64 {
         match self {

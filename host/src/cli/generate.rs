@@ -9,8 +9,14 @@ use super::EtcdArgs;
 use crate::config::etcd_paths::base_path;
 use crate::metrics::parse_timestamp;
 
+/// What is said of `--etcd-endpoint`.
+const ENDPOINT_HELP: &str = "etcd: `ip:port`, `http://ip:port` or `https://ip:port`; repeatable, or several with commas \
+                             [default: 127.0.0.1:2379]";
+
 /// Flags of `generate`.
 #[derive(Args, Clone, Debug)]
+// There is no configuration file that could say it.
+#[command(mut_arg("endpoints", |arg| arg.help(ENDPOINT_HELP)))]
 pub struct GenerateArgs {
     /// The description, YAML
     #[arg(value_name = "FILE")]
@@ -32,7 +38,7 @@ pub struct GenerateArgs {
     #[arg(long)]
     pub fast: bool,
 
-    /// The first time stamp, as in a key of a metric; means --fast
+    /// The first time stamp: RFC 3339 such as 2026-01-01T12:00:00Z, or unix seconds or milliseconds; means --fast
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub start: Option<Timestamp>,
 

@@ -133,6 +133,22 @@ fn check_takes_its_file_either_way() {
 }
 
 #[test]
+fn examples_in_the_help_keep_their_lines() {
+    for (name, text) in [("generate", crate::generate::FORMAT), ("policy test", crate::cases::FORMAT)] {
+        for line in text.lines() {
+            assert!(line.chars().count() < 78, "{name}: clap may wrap `{line}`");
+        }
+    }
+}
+
+#[test]
+fn generate_has_no_configuration_file_to_look_into() {
+    let mut command = Cli::command();
+    let help = command.find_subcommand_mut("generate").unwrap().render_long_help().to_string();
+    assert!(help.contains("[default: 127.0.0.1:2379]") && !help.contains("configuration file"), "{help}");
+}
+
+#[test]
 fn nonsense_is_explained() {
     let mut said = String::new();
     for line in [

@@ -32,8 +32,9 @@ use std::thread::JoinHandle;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::http::{self, Crowd};
+use super::http;
 use crate::clock::{Clock as _, SystemClock};
+use crate::crowd::Crowd;
 use disk::{Disk, Identity};
 use engine::Engine;
 use member::Member;
@@ -137,7 +138,7 @@ impl EtcdServer {
         let engine = Arc::clone(&store.engine);
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&engine).expire());
-        let crowd = Crowd::new(options.connections_max);
+        let crowd = Crowd::new(options.connections_max, http::QUIET_MAX);
         tasks.spawn(http::accept(Arc::new(Shared { engine, member }), crowd, listener));
         Ok(Self { address, tasks, store })
     }

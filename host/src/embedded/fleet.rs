@@ -29,8 +29,9 @@ pub use record::{CarriedOut, Fault, Request};
 pub use simulated::Runner;
 pub use systemd::{Forgetful, Found, Kept, Place, Registry, Systemd, SystemdState};
 
-use super::http::{self, Crowd};
+use super::http;
 use crate::config::FleetEndpoint;
+use crate::crowd::Crowd;
 use crate::fleet::{DesiredState, UnitOption};
 use model::{Cluster, PutBody};
 use serve::Shared;
@@ -117,7 +118,7 @@ impl FleetServer {
         cluster.restore(backing.kept, backing.found);
         cluster.advance(std::time::Duration::ZERO);
         let shared = Arc::new(Shared::new(cluster, options.page_items.max(1)));
-        let crowd = Crowd::new(options.connections_max);
+        let crowd = Crowd::new(options.connections_max, http::QUIET_MAX);
         let (address, path) = (options.tcp, options.unix);
         let mut server = Self { shared, crowd, address, path, socket: None, tasks: JoinSet::new() };
         server.open().await?;

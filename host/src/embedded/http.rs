@@ -1,7 +1,6 @@
 //! HTTP/1 as the embedded servers share it: listeners, connections, and bounds on what clients can make them hold.
 
 mod bodies;
-mod crowd;
 mod stall;
 
 use std::io;
@@ -21,11 +20,15 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 pub(super) use bodies::{BodyError, Payload, Turn, chunks, pieces, read_body, whole};
-pub(super) use crowd::Crowd;
 use stall::Unstalled;
+
+use crate::crowd::{Crowd, Place};
 
 /// How long headers may take, and how long an idle connection is kept.
 const HEADER_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How long a connection may be quiet when others want its place.
+pub(super) const QUIET_MAX: Duration = Duration::from_secs(1);
 
 /// How long to wait when a connection cannot be accepted, which means that files or memory ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -92,7 +95,7 @@ pub(super) async fn accept(handler: Arc<impl Handler>, crowd: Arc<Crowd>, listen
 }
 
 /// Serves one connection to its end. What goes wrong with it is the client's affair.
-async fn serve<S>(handler: Arc<impl Handler>, stream: S, place: crowd::Place)
+async fn serve<S>(handler: Arc<impl Handler>, stream: S, place: Place)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -175,10 +175,12 @@ impl Template {
             return Err(format!("has no `{PLACEHOLDER}`"));
         }
         let template = Self(text.to_owned());
-        match serde_json::from_str::<serde::de::IgnoredAny>(&template.fill(1.0)) {
-            Ok(_) => Ok(template),
-            Err(error) => Err(format!("is no JSON: {error}")),
+        // A digit in front of a number is part of it, unless that is negative.
+        for value in [1.5, -1.5] {
+            serde_json::from_str::<serde::de::IgnoredAny>(&template.fill(value))
+                .map_err(|error| format!("is no JSON with {value} in it: {error}"))?;
         }
+        Ok(template)
     }
 
     /// The text with a number in it.

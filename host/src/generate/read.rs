@@ -1,11 +1,11 @@
 //! Reads a description, or says everything that is wrong with it.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use jiff::SignedDuration;
 
 use super::description::{Description, Metric, Phase, Registration, Template, Whose};
+use crate::cases::file::text_of;
 use crate::cases::samples::Shape;
 use crate::cli::GenerateArgs;
 use crate::config::Report;
@@ -29,8 +29,6 @@ const EVERY_DEFAULT: SignedDuration = SignedDuration::from_secs(10);
 const EVERY_MIN: SignedDuration = SignedDuration::from_millis(1);
 /// The most samples in all: as many as Dynamite keeps.
 const SAMPLES_MAX: usize = crate::metrics::SAMPLES_MAX;
-/// The largest file.
-const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// Reads the description that the flags name. Their paths beat those of the file.
 ///
@@ -38,21 +36,13 @@ const FILE_BYTES_MAX: u64 = 4 << 20;
 /// Everything that is wrong with it.
 pub(super) fn read(args: &GenerateArgs) -> Result<Description, Report> {
     let name = args.file.display().to_string();
-    let text = text(&args.file, &name).map_err(|message| {
+    let text = text_of(&args.file).map_err(|error| {
         let mut report = Report::default();
-        report.add(Diagnostic::error(message));
+        report.add(Diagnostic::error(format!("the description `{name}` cannot be read: {error}")));
         report
     })?;
     let bases = (args.application_base_path.as_deref(), args.metrics_base_path.as_deref());
     read_text(&name, &text, bases)
-}
-
-fn text(path: &Path, name: &str) -> Result<String, String> {
-    let length = path.metadata().map_or(0, |about| about.len());
-    if length > FILE_BYTES_MAX {
-        return Err(format!("`{name}` has more than {} MiB", FILE_BYTES_MAX >> 20));
-    }
-    std::fs::read_to_string(path).map_err(|error| format!("the description `{name}` cannot be read: {error}"))
 }
 
 /// As [`read`], of a text. `bases` are the paths for registrations and metrics from the command line.
@@ -237,7 +227,11 @@ impl Reader<'_> {
         if aggregated {
             return Some(Whose::Type);
         }
-        if fields.get("instances").is_some() {
+        if let Some(node) = fields.get("instances") {
+            if matches!(&node.value, Value::List(ids) if ids.is_empty()) {
+                let help = "leave it out for all that are registered here".to_owned();
+                self.error(node.span, "`instances` is empty", Some(help));
+            }
             return Some(Whose::Instances(given.into_iter().map(|id| id.value).collect()));
         }
         let service_type = service_type?;
@@ -287,6 +281,10 @@ impl Reader<'_> {
                 return None;
             }
         };
+        if !shape.is_finite(noise) {
+            self.error(node.span, "values of the phase are too large to be written", None);
+            return None;
+        }
         let every = every?;
         let length = match (self.span(&fields, "for"), &shape) {
             (Some(At { value, span }), _) if value.is_zero() => {

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::description::Description;
-use super::read::read_text;
+use super::read::{read as read_file, read_text};
 use super::timetable::Timetable;
+use crate::cli::{Cli, Command};
 
 fn read(text: &str) -> Description {
     read_text("load.yaml", text, (None, None)).unwrap_or_else(|report| panic!("{report}"))
@@ -106,6 +107,39 @@ fn a_file_without_content_or_with_too_much_is_refused() {
         said += "\n";
     }
     insta::assert_snapshot!(said);
+}
+
+#[test]
+fn what_would_become_no_number_is_refused() {
+    for (more, wrong) in [
+        ("phases: [{for: 1m, ramp: [1e308, -1e308], noise: 1e308}]", "too large"),
+        ("noise: 1e308, phases: [{values: [1, -1e308]}]", "too large"),
+        ("phases: [{for: 1m, wave: [-1e308, 1e308], period: 1m}]", "too large"),
+        ("template: '1{value}', phases: [{for: 1m, value: 1}]", "no JSON with -1.5 in it"),
+        ("template: '{value}.5', phases: [{for: 1m, value: 1}]", "no JSON with 1.5 in it"),
+    ] {
+        let text = format!("metrics: [{{service_type: w, metric: c, instances: [a], {more}}}]");
+        let report = read_text("load.yaml", &text, (None, None)).unwrap_err();
+        assert!(report.errors() == 1 && report.to_string().contains(wrong), "{more}: {report}");
+    }
+    let drawn = values(&metric("phases: [{for: 1h, random: [-1e308, 1e308]}]"));
+    assert!(drawn.iter().all(|(_, value)| value.parse::<f64>().unwrap().is_finite()));
+    let text = "metrics: [{service_type: w, metric: c, instances: [], phases: [{for: 1m, value: 1}]}]";
+    let report = read_text("load.yaml", text, (None, None)).unwrap_err().to_string();
+    assert!(report.contains("`instances` is empty"), "{report}");
+}
+
+#[test]
+fn what_is_no_file_is_not_read() {
+    for path in ["/dev/zero", "/"] {
+        let Ok(Command::Generate(args)) =
+            Cli::read(["dynamite", "generate", path].map(Into::into)).map(|cli| cli.command)
+        else {
+            panic!("{path}");
+        };
+        let report = read_file(&args).unwrap_err().to_string();
+        assert!(report.contains(&format!("`{path}` cannot be read: it is no file")), "{report}");
+    }
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub(super) enum Error {
 /// Writes a whole description; time stamps count from `start`. What begins goes to `out`.
 ///
 /// # Errors
-/// That etcd refuses a write, or is not there at the first one. Later it is waited for.
+/// That etcd refuses a write or is full, or is not there at the first one. Later it is waited for.
 pub(super) async fn write(
     description: &Description,
     target: &Target,
@@ -110,15 +110,34 @@ async fn write_all(
     Ok(())
 }
 
+/// Whether it is worth trying again. An etcd that is full is most likely so by what was written here, and stays so.
+fn is_waited_for(error: &store::Error) -> bool {
+    error.is_transient() && !error.is_full()
+}
+
 /// Writes a key; if told to be patient, for as long as it takes.
 async fn put(store: &AnyStore, key: &str, value: &str, patient: bool) -> Result<(), store::Error> {
     loop {
         match store.put(key, value).await {
-            Err(error) if patient && error.is_transient() => {
+            Err(error) if patient && is_waited_for(&error) => {
                 tracing::warn!(error = %Chain(&error), "a write failed; trying again");
                 sleep(RETRY_PAUSE).await;
             }
             done => return done,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leader_is_waited_for_and_room_is_not() {
+        let failed =
+            |message: &str| store::Error::Unavailable { request: "put".into(), message: message.into() };
+        assert!(is_waited_for(&failed("etcdserver: no leader")));
+        let full = failed("etcdserver: mvcc: database space exceeded");
+        assert!(full.is_transient() && !is_waited_for(&full));
     }
 }

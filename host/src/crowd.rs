@@ -8,13 +8,11 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
-/// How long a connection may be quiet when others want its place. Who has something to ask does so at once, so that
-/// many who come together are served one after the other.
-const QUIET_MAX: Duration = Duration::from_secs(1);
-
 /// All connections.
-pub(in super::super) struct Crowd {
+pub(crate) struct Crowd {
     places: Arc<Semaphore>,
+    /// How long a connection may be quiet when others want its place.
+    quiet_max: Duration,
     quiet: Mutex<Quiet>,
 }
 
@@ -32,14 +30,15 @@ struct Resting {
 }
 
 impl Crowd {
-    /// Room for so many, at least one.
-    pub(in super::super) fn new(places: usize) -> Arc<Self> {
+    /// Room for so many, at least one. When others want its place, each may be quiet for `quiet_max`: who has something
+    /// to ask does so at once, so that many who come together are served one after the other.
+    pub(crate) fn new(places: usize, quiet_max: Duration) -> Arc<Self> {
         let places = Arc::new(Semaphore::new(places.clamp(1, Semaphore::MAX_PERMITS)));
-        Arc::new(Self { places, quiet: Mutex::default() })
+        Arc::new(Self { places, quiet_max, quiet: Mutex::default() })
     }
 
     /// Waits for a place, which a quiet connection has to leave if there is none.
-    pub(super) async fn enter(self: &Arc<Self>) -> Place {
+    pub(crate) async fn enter(self: &Arc<Self>) -> Place {
         let permit = tokio::select! {
             biased;
             permit = Arc::clone(&self.places).acquire_owned() => permit,
@@ -64,11 +63,11 @@ impl Crowd {
     async fn dismiss(&self) {
         loop {
             // Whoever is not quiet now cannot be for long enough before that.
-            let mut end = Instant::now() + QUIET_MAX;
+            let mut end = Instant::now() + self.quiet_max;
             {
                 let mut quiet = self.quiet();
                 if let Some(oldest) = quiet.by_age.front() {
-                    end = oldest.since + QUIET_MAX;
+                    end = oldest.since + self.quiet_max;
                     if end <= Instant::now() {
                         oldest.dismissal.notify_one();
                         quiet.by_age.pop_front();
@@ -82,7 +81,7 @@ impl Crowd {
 }
 
 /// The place of one connection, until it is dropped.
-pub(super) struct Place {
+pub(crate) struct Place {
     crowd: Arc<Crowd>,
     dismissal: Arc<Notify>,
     /// Its number among the quiet, if it is.
@@ -92,12 +91,12 @@ pub(super) struct Place {
 
 impl Place {
     /// Resolves when the connection has to go.
-    pub(super) async fn dismissed(&self) {
+    pub(crate) async fn dismissed(&self) {
         self.dismissal.notified().await;
     }
 
     /// A request is under way until this is dropped; the connection is not closed meanwhile.
-    pub(super) fn busy(&self) -> Busy<'_> {
+    pub(crate) fn busy(&self) -> Busy<'_> {
         self.stir();
         Busy(self)
     }
@@ -128,7 +127,7 @@ impl Drop for Place {
 }
 
 /// A request that is under way.
-pub(super) struct Busy<'a>(&'a Place);
+pub(crate) struct Busy<'a>(&'a Place);
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
@@ -142,9 +141,11 @@ mod tests {
 
     use super::*;
 
+    const QUIET_MAX: Duration = Duration::from_secs(1);
+
     #[tokio::test(start_paused = true)]
     async fn the_quietest_makes_room() {
-        let crowd = Crowd::new(2);
+        let crowd = Crowd::new(2, QUIET_MAX);
         let (first, second) = (crowd.enter().await, crowd.enter().await);
         drop(first.busy());
         let (third, ()) = tokio::join!(crowd.enter(), async {
