@@ -87,8 +87,11 @@ pub enum Error {
         address: SocketAddr,
         /// The cause.
         #[source]
-        source: etcd::Error,
+        source: io::Error,
     },
+    /// What etcd keeps cannot be used.
+    #[error("etcd cannot be served")]
+    Store(#[source] etcd::Error),
     /// fleet cannot be served.
     #[error("fleet cannot be served; --listen-fleet takes another address than {address}")]
     Fleet {
@@ -136,7 +139,10 @@ impl Embedded {
             data_dir: Some(root.join("etcd")),
             ..etcd::Options::default()
         };
-        let failed = |source| Error::Etcd { address: options.etcd, source };
+        let failed = |error| match error {
+            etcd::Error::Listen { address, source } => Error::Etcd { address, source },
+            other => Error::Store(other),
+        };
         let etcd = EtcdServer::start(etcd).await.map_err(failed)?;
         let machine = machine::id(&root).map_err(data)?;
         let (registry, kept) = Files::open(root.join("fleet")).map_err(data)?;

@@ -188,6 +188,23 @@ async fn folders_and_names_may_be_long() {
 }
 
 #[tokio::test]
+async fn an_address_in_use_is_said_once() {
+    let machine = Machine::start().await;
+    let etcd = machine.embedded().etcd_endpoint().strip_prefix("http://").unwrap().parse().unwrap();
+    let fleet = "127.0.0.1:0".parse().unwrap();
+    let options =
+        dynamite::embedded::Options { data_dir: machine.path("b"), etcd, fleet, fleet_socket: None };
+    let error = dynamite::embedded::Embedded::start(options).await.unwrap_err();
+    let words = format!("{:#}", anyhow::Error::from(error));
+    assert_eq!(words.matches("another address").count(), 1, "{words}");
+    assert!(
+        words.starts_with(&format!(
+            "etcd cannot be served; --listen-etcd takes another address than {etcd}: "
+        ))
+    );
+}
+
+#[tokio::test]
 async fn one_process_uses_the_data_at_a_time() {
     let machine = Machine::start().await;
     let error = machine.open().await.unwrap_err();
