@@ -120,7 +120,8 @@ impl Stage {
         let stopped = timeout(STRIKE_LIMIT, self.embedded.stop_units()).await;
         self.embedded.stop().await;
         self.folder.close()?;
-        stopped.with_context(|| format!("some units of the demo did not end within {STRIKE_LIMIT:?}"))
+        Ok(stopped
+            .with_context(|| format!("some units of the demo did not end within {STRIKE_LIMIT:?}"))??)
     }
 }
 

@@ -154,7 +154,7 @@ async fn death_at_any_moment_leaves_one_of_each_unit() {
         machine.until_processes(&format!("/{number}/main"), 1).await;
     }
     assert_eq!(machine.supervisors().len(), names.len());
-    machine.embedded().stop_units().await;
+    machine.embedded().stop_units().await.unwrap();
     until("no process", || machine.processes("").is_empty()).await;
 }
 
@@ -183,7 +183,7 @@ async fn folders_and_names_may_be_long() {
     machine.boot().await;
     machine.until_up(&name).await;
     machine.until_processes("/main", 1).await;
-    machine.embedded().stop_units().await;
+    machine.embedded().stop_units().await.unwrap();
     until("no process", || machine.processes("").is_empty()).await;
 }
 
