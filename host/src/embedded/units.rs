@@ -21,7 +21,7 @@ mod watcher;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -104,12 +104,14 @@ impl Units {
         let boot = text("/proc/sys/kernel/random/boot_id");
         // A container that is started again has another first process, on a machine that ran on.
         let first = processes::start_time(1).unwrap_or_default();
+        // A copy of the data is about the processes of the original, which are none of its own.
+        let place = fs::metadata(&options.folder)?;
         let shared = Arc::new(Shared {
             root: options.folder,
             program: options.program,
             machine: options.machine,
             hostname: text("/proc/sys/kernel/hostname"),
-            era: format!("{boot} {first}"),
+            era: format!("{boot} {first} {}:{}", place.dev(), place.ino()),
             boot,
             units: Mutex::default(),
             changed: Notify::new(),

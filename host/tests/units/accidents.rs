@@ -188,6 +188,26 @@ async fn folders_and_names_may_be_long() {
 }
 
 #[tokio::test]
+async fn a_copy_of_the_data_leaves_the_original_alone() {
+    let mut machine = Machine::start().await;
+    machine.launch(NAME, SLEEPER).await;
+    machine.until_up(NAME).await;
+    let original = machine.main_pid(NAME).unwrap();
+    machine.crash();
+    std::fs::create_dir(machine.path("copy")).unwrap();
+    let mut copy = std::process::Command::new("cp");
+    copy.arg("-a").args(["lock", "machine-id", "fleet", "units"].map(|name| machine.path("data").join(name)));
+    assert!(copy.arg(machine.path("copy")).status().unwrap().success());
+    machine.data = "copy".to_owned();
+    machine.boot().await;
+    machine.until_up(NAME).await;
+    machine.until_processes("/main", 2).await;
+    machine.embedded().stop_units().await.unwrap();
+    machine.until_processes("/main", 1).await;
+    assert!(exists(original));
+}
+
+#[tokio::test]
 async fn an_address_in_use_is_said_once() {
     let machine = Machine::start().await;
     let etcd = machine.embedded().etcd_endpoint().strip_prefix("http://").unwrap().parse().unwrap();
