@@ -12,7 +12,7 @@ use tokio::time::sleep;
 
 use crate::admin;
 use crate::cli::{
-    EXIT_CONFIG, EXIT_REFUSED, EXIT_SYSTEM, EmbeddedArgs, EtcdApi, EtcdArgs, RunArgs, StopArgs,
+    EXIT_CONFIG, EXIT_FAILURE, EXIT_REFUSED, EXIT_SYSTEM, EmbeddedArgs, EtcdApi, EtcdArgs, RunArgs, StopArgs,
 };
 use crate::clock::SystemClock;
 use crate::config::Modules as Loaded;
@@ -95,6 +95,7 @@ impl Error {
             | Self::NoDataDir
             | Self::NothingToStop { .. } => EXIT_CONFIG,
             Self::Store(_) => EXIT_REFUSED,
+            Self::Embedded(embedded::Error::Endless { .. }) => EXIT_FAILURE,
             Self::Signal(_) | Self::Admin(_) | Self::Embedded(_) => EXIT_SYSTEM,
         }
     }
@@ -181,7 +182,7 @@ pub async fn stop(args: &StopArgs) -> Result<usize, Error> {
     let embedded = Embedded::start(options).await?;
     let units = embedded.stop_units().await;
     embedded.stop().await;
-    Ok(units)
+    Ok(units?)
 }
 
 /// Serves etcd and fleet in this process.

@@ -18,7 +18,7 @@ mod traffic;
 mod view;
 
 use std::future::pending;
-use std::io;
+use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::{Path, PathBuf};
 
@@ -124,14 +124,32 @@ fn hear(line: Line, story: &mut Story, show: &Show) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes the chart, into the folder for temporary files if need be.
+/// Writes the chart, into the folder for temporary files if need be: there under a name that nobody could foresee, as
+/// others may have put links there.
 fn draw(path: &Path, story: &Story) -> anyhow::Result<PathBuf> {
     let chart = chart::chart(story);
-    if std::fs::write(path, &chart).is_ok() {
-        return Ok(path.to_owned());
+    let Err(error) = std::fs::write(path, &chart) else { return Ok(path.to_owned()) };
+    say(&format!("the chart cannot be written to `{}`: {error}", path.display()))?;
+    let other = tempfile::Builder::new().prefix("dynamite-demo-").suffix(".svg").tempfile();
+    let kept = other.and_then(|mut other| {
+        other.write_all(chart.as_bytes())?;
+        Ok(other.keep()?.1)
+    });
+    kept.with_context(|| format!("no chart can be written into `{}` either", std::env::temp_dir().display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chart_that_cannot_be_written_goes_where_nobody_foresees() {
+        let nowhere = Path::new("/nonexistent/dynamite-demo.svg");
+        let [first, second] = [(); 2].map(|()| draw(nowhere, &Story::default()).unwrap());
+        assert_ne!(first, second);
+        for path in [first, second] {
+            assert!(std::fs::read_to_string(&path).unwrap().contains("<svg"));
+            std::fs::remove_file(path).unwrap();
+        }
     }
-    let other = std::env::temp_dir().join(path.file_name().unwrap_or(path.as_os_str()));
-    std::fs::write(&other, chart)
-        .with_context(|| format!("no chart can be written to `{}`", other.display()))?;
-    Ok(other)
 }

@@ -87,7 +87,16 @@ pub enum Error {
         address: SocketAddr,
         /// The cause.
         #[source]
-        source: etcd::Error,
+        source: io::Error,
+    },
+    /// What etcd keeps cannot be used.
+    #[error("etcd cannot be served")]
+    Store(#[source] etcd::Error),
+    /// Units do not end.
+    #[error("these units do not end, and their supervisors cannot be killed: {}", units.join(", "))]
+    Endless {
+        /// Their names.
+        units: Vec<String>,
     },
     /// fleet cannot be served.
     #[error("fleet cannot be served; --listen-fleet takes another address than {address}")]
@@ -136,7 +145,10 @@ impl Embedded {
             data_dir: Some(root.join("etcd")),
             ..etcd::Options::default()
         };
-        let failed = |source| Error::Etcd { address: options.etcd, source };
+        let failed = |error| match error {
+            etcd::Error::Listen { address, source } => Error::Etcd { address, source },
+            other => Error::Store(other),
+        };
         let etcd = EtcdServer::start(etcd).await.map_err(failed)?;
         let machine = machine::id(&root).map_err(data)?;
         let (registry, kept) = Files::open(root.join("fleet")).map_err(data)?;
@@ -168,23 +180,22 @@ impl Embedded {
         self.fleet.endpoint()
     }
 
-    /// Stops every unit and forgets it, which takes as long as the units take to end, and returns how many there were.
-    pub async fn stop_units(&self) -> usize {
-        let units = self.fleet.units();
-        for unit in &units {
-            if let Err(error) = self.fleet.delete_foreign(&unit.name) {
-                tracing::warn!(unit = %unit.name, ?error, "{} cannot be removed", unit.name);
-            }
-        }
-        // Looking has fleet do what is due.
-        drop(self.fleet.units());
-        self.units.all_forgotten().await;
-        units.len()
+    /// Stops every unit and forgets it, which takes as long as the units take to end, and returns how many were up.
+    ///
+    /// # Errors
+    /// That some units do not end whatever is done.
+    pub async fn stop_units(&self) -> Result<usize, Error> {
+        let up = self.units.up();
+        self.fleet.clear();
+        self.units.end_all().await.map_err(|units| Error::Endless { units })?;
+        Ok(up)
     }
 
     /// Stops every unit as if the machine went down: the next start of the same data brings them back.
     pub async fn suspend_units(&self) {
-        self.units.suspend().await;
+        if let Err(units) = self.units.suspend().await {
+            tracing::error!("{}", Error::Endless { units });
+        }
     }
 
     /// Ends etcd and fleet. Units run on.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::interval;
+use tokio::time::sleep;
 
 use crate::cli::RegisterArgs;
 use crate::daemon::settings;
@@ -13,6 +13,8 @@ use crate::store::{Error, Store};
 
 /// How often the key is written again: somebody may have emptied etcd.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// How soon after a failure, so that this ends soon after a demo that was killed.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// After so many failures in a row, etcd is gone for good and so is who started this.
 const FAILURES_MAX: u32 = 3;
 
@@ -34,14 +36,13 @@ pub async fn register(args: &RegisterArgs) -> anyhow::Result<()> {
 
 /// Writes the key now and then, until that fails for good.
 async fn keep(store: &impl Store, key: &str, unit: &str) -> Error {
-    let mut due = interval(AGAIN_AFTER);
     let mut failures = 0;
     loop {
-        due.tick().await;
         match store.put(key, unit).await {
             Ok(()) => failures = 0,
             Err(error) if failures + 1 >= FAILURES_MAX || !error.is_transient() => return error,
             Err(_) => failures += 1,
         }
+        sleep(if failures == 0 { AGAIN_AFTER } else { RETRY_AFTER }).await;
     }
 }

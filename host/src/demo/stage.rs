@@ -41,7 +41,10 @@ pub(super) struct Stage {
 impl Stage {
     /// Starts the servers, and writes the application into a folder.
     pub(super) async fn set(args: &DemoArgs) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("dynamite-demo-").tempdir()?;
+        let folder = tempfile::Builder::new().prefix("dynamite-demo-").tempdir().with_context(|| {
+            let temporary = std::env::temp_dir();
+            format!("the demo needs a folder in `{}`; TMPDIR takes another place", temporary.display())
+        })?;
         let data_dir = folder.path().join("data");
         let embedded =
             Embedded::start(Options { data_dir, etcd: LOOPBACK, fleet: LOOPBACK, fleet_socket: None })
@@ -117,7 +120,8 @@ impl Stage {
         let stopped = timeout(STRIKE_LIMIT, self.embedded.stop_units()).await;
         self.embedded.stop().await;
         self.folder.close()?;
-        stopped.with_context(|| format!("some units of the demo did not end within {STRIKE_LIMIT:?}"))
+        Ok(stopped
+            .with_context(|| format!("some units of the demo did not end within {STRIKE_LIMIT:?}"))??)
     }
 }
 

@@ -251,6 +251,11 @@ impl FleetServer {
         self.shared.cluster().delete(self.shared.now(), name)
     }
 
+    /// Removes every unit, also those that no listing shows.
+    pub fn clear(&self) {
+        self.shared.cluster().clear(self.shared.now());
+    }
+
     /// Ends the server.
     pub async fn stop(mut self) {
         self.close().await;

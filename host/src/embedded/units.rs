@@ -16,12 +16,12 @@ mod outcome;
 mod processes;
 mod signals;
 pub mod supervisor;
+mod watcher;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -36,6 +36,8 @@ use actor::{Actor, Needed};
 use folder::Folder;
 use identity::Identity;
 use message::{Order, Stage, Start, Status, Wanted};
+
+pub use watcher::Watcher;
 
 pub(in crate::embedded) use folder::{Keep, file_name, read as read_json, write as write_json};
 
@@ -55,12 +57,6 @@ pub struct Options {
 
 /// Every unit of this machine. When it is dropped, they run on.
 pub struct Units {
-    shared: Arc<Shared>,
-}
-
-/// Sees units come to an end.
-#[derive(Clone)]
-pub struct Watcher {
     shared: Arc<Shared>,
 }
 
@@ -108,12 +104,14 @@ impl Units {
         let boot = text("/proc/sys/kernel/random/boot_id");
         // A container that is started again has another first process, on a machine that ran on.
         let first = processes::start_time(1).unwrap_or_default();
+        // A copy of the data is about the processes of the original, which are none of its own.
+        let place = fs::metadata(&options.folder)?;
         let shared = Arc::new(Shared {
             root: options.folder,
             program: options.program,
             machine: options.machine,
             hostname: text("/proc/sys/kernel/hostname"),
-            era: format!("{boot} {first}"),
+            era: format!("{boot} {first} {}:{}", place.dev(), place.ino()),
             boot,
             units: Mutex::default(),
             changed: Notify::new(),
@@ -137,46 +135,12 @@ impl Units {
     }
 }
 
-impl fmt::Debug for Watcher {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Watcher").field("folder", &self.shared.root).finish_non_exhaustive()
-    }
-}
-
 impl Drop for Units {
     fn drop(&mut self) {
         for unit in self.shared.units().values() {
             if let Some((actor, _)) = &unit.actor {
                 actor.abort();
             }
-        }
-    }
-}
-
-impl Watcher {
-    /// Resolves when there is no unit any more, not even one that is stopping.
-    pub async fn all_forgotten(&self) {
-        self.until(BTreeMap::is_empty).await;
-    }
-
-    /// Ends every unit without forgetting that it is wanted, so that the next Dynamite starts it again.
-    pub async fn suspend(&self) {
-        for (name, unit) in self.shared.units().iter_mut() {
-            if let Some(order) = &mut unit.order {
-                order.wanted = Wanted::Loaded;
-                self.shared.wake(name, unit);
-            }
-        }
-        self.until(|units| units.values().all(Unit::is_down)).await;
-    }
-
-    async fn until(&self, done: impl Fn(&BTreeMap<String, Unit>) -> bool) {
-        loop {
-            let changed = self.shared.changed.notified();
-            if done(&self.shared.units()) {
-                return;
-            }
-            changed.await;
         }
     }
 }
@@ -231,14 +195,7 @@ impl Systemd for Units {
     }
 
     fn unload(&mut self, _: Duration, place: Place<'_>) {
-        let mut units = self.shared.units();
-        let Some(unit) = units.get_mut(place.unit) else { return };
-        unit.loaded = Loaded::No;
-        match unit.order.clone() {
-            Some(order) => self.shared.want(place.unit, unit, Order { wanted: Wanted::Gone, ..order }),
-            None => drop(units.remove(place.unit)),
-        }
-        self.shared.changed.notify_waiters();
+        self.shared.unload(place.unit);
     }
 
     fn state(&self, _: Duration, place: Place<'_>) -> SystemdState {
@@ -295,6 +252,18 @@ impl Shared {
         }
         unit.order = Some(order);
         self.wake(name, unit);
+    }
+
+    /// Stops a unit if it is up, and forgets it.
+    fn unload(self: &Arc<Self>, name: &str) {
+        let mut units = self.units();
+        let Some(unit) = units.get_mut(name) else { return };
+        unit.loaded = Loaded::No;
+        match unit.order.clone() {
+            Some(order) => self.want(name, unit, Order { wanted: Wanted::Gone, ..order }),
+            None => drop(units.remove(name)),
+        }
+        self.changed.notify_waiters();
     }
 
     fn wake(self: &Arc<Self>, name: &str, unit: &mut Unit) {

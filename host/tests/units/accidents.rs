@@ -154,7 +154,7 @@ async fn death_at_any_moment_leaves_one_of_each_unit() {
         machine.until_processes(&format!("/{number}/main"), 1).await;
     }
     assert_eq!(machine.supervisors().len(), names.len());
-    machine.embedded().stop_units().await;
+    machine.embedded().stop_units().await.unwrap();
     until("no process", || machine.processes("").is_empty()).await;
 }
 
@@ -183,8 +183,45 @@ async fn folders_and_names_may_be_long() {
     machine.boot().await;
     machine.until_up(&name).await;
     machine.until_processes("/main", 1).await;
-    machine.embedded().stop_units().await;
+    machine.embedded().stop_units().await.unwrap();
     until("no process", || machine.processes("").is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_copy_of_the_data_leaves_the_original_alone() {
+    let mut machine = Machine::start().await;
+    machine.launch(NAME, SLEEPER).await;
+    machine.until_up(NAME).await;
+    let original = machine.main_pid(NAME).unwrap();
+    machine.crash();
+    std::fs::create_dir(machine.path("copy")).unwrap();
+    let mut copy = std::process::Command::new("cp");
+    copy.arg("-a").args(["lock", "machine-id", "fleet", "units"].map(|name| machine.path("data").join(name)));
+    assert!(copy.arg(machine.path("copy")).status().unwrap().success());
+    machine.data = "copy".to_owned();
+    machine.boot().await;
+    machine.until_up(NAME).await;
+    machine.until_processes("/main", 2).await;
+    machine.embedded().stop_units().await.unwrap();
+    machine.until_processes("/main", 1).await;
+    assert!(exists(original));
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_said_once() {
+    let machine = Machine::start().await;
+    let etcd = machine.embedded().etcd_endpoint().strip_prefix("http://").unwrap().parse().unwrap();
+    let fleet = "127.0.0.1:0".parse().unwrap();
+    let options =
+        dynamite::embedded::Options { data_dir: machine.path("b"), etcd, fleet, fleet_socket: None };
+    let error = dynamite::embedded::Embedded::start(options).await.unwrap_err();
+    let words = format!("{:#}", anyhow::Error::from(error));
+    assert_eq!(words.matches("another address").count(), 1, "{words}");
+    assert!(
+        words.starts_with(&format!(
+            "etcd cannot be served; --listen-etcd takes another address than {etcd}: "
+        ))
+    );
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ async fn a_command_gets_the_words_variables_and_folder_it_asks_for() {
         variables.lines().find(of_name).map(|line| line[name.len() + 1..].to_owned())
     };
     assert_eq!(value("HOME").as_deref(), Some("/file"), "a file beats the unit");
-    assert_eq!(value("FROM_FILE").as_deref(), Some("two words # all of it"));
+    assert_eq!(value("FROM_FILE").as_deref(), Some("two words# all of it"));
     assert_eq!(value("INVOCATION_ID").map(|id| id.len()), Some(32));
     assert_eq!(
         value("PATH").as_deref(),

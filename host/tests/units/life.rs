@@ -2,7 +2,7 @@
 
 use dynamite::fleet::{DesiredState, Fleet};
 
-use crate::{Machine, exists, until};
+use crate::{Machine, exists, kill, until};
 
 const NAME: &str = "web@8080.service";
 
@@ -118,8 +118,43 @@ async fn everything_can_be_stopped_and_forgotten_at_once() {
         machine.launch(&name, "ExecStart=/bin/sh -c 'exec sleep 1000' DIR").await;
         machine.until_up(&name).await;
     }
-    machine.embedded().stop_units().await;
+    assert_eq!(machine.embedded().stop_units().await.unwrap(), 5);
     assert!(machine.fleet().units().await.unwrap().is_empty());
     assert_eq!(std::fs::read_dir(machine.path("data/units")).unwrap().count(), 0);
+    until("no process", || machine.processes("").is_empty()).await;
+}
+
+#[tokio::test]
+async fn what_fleet_hides_or_cannot_run_harms_nobody_and_is_stopped_too() {
+    let machine = Machine::start().await;
+    let put = async |name: &str, body: serde_json::Value| {
+        let address = machine.embedded().fleet_endpoint();
+        let dynamite::config::FleetEndpoint::Tcp { host, port } = address else { panic!("{address}") };
+        let url = format!("http://{host}:{port}/fleet/v1/units/{name}");
+        let answer = reqwest::Client::new().put(url).header("content-type", "application/json");
+        answer.body(body.to_string()).send().await.unwrap().status().as_u16()
+    };
+    let command = format!("/bin/sh -c 'exec sleep 1000' {}", machine.path("x").display());
+    let options = serde_json::json!([{"section": "Service", "name": "ExecStart", "value": command}]);
+    let launched = serde_json::json!({"desiredState": "launched", "options": options});
+    assert_eq!(put("tmpl@.service", launched.clone()).await, 201);
+    assert_eq!(put("poisoned.service", launched.clone()).await, 201);
+    machine.until_up("poisoned.service").await;
+    assert_eq!(put("poisoned.service", serde_json::json!({"desiredState": "banana"})).await, 204);
+    assert_eq!(put("_hidden.service", launched).await, 201);
+    machine.launch(NAME, "ExecStart=/bin/sh -c 'exec sleep 1000' DIR").await;
+    machine.until_up(NAME).await;
+    machine.embedded().stop_units().await.unwrap();
+    until("no process", || machine.processes("").is_empty()).await;
+    assert_eq!(std::fs::read_dir(machine.path("data/fleet")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn a_halted_supervisor_is_stopped_too() {
+    let machine = Machine::start().await;
+    machine.launch(NAME, "ExecStart=/bin/sh -c 'exec sleep 1000' DIR").await;
+    machine.until_up(NAME).await;
+    kill("STOP", machine.supervisors()[0]);
+    assert_eq!(machine.embedded().stop_units().await.unwrap(), 1);
     until("no process", || machine.processes("").is_empty()).await;
 }

@@ -53,7 +53,7 @@ impl Machine {
         let began = Instant::now();
         while self.embedded.is_none() {
             match self.open().await {
-                Err(Error::Etcd { .. }) if began.elapsed() < PATIENCE => sleep(PAUSE).await,
+                Err(Error::Store(_)) if began.elapsed() < PATIENCE => sleep(PAUSE).await,
                 opened => self.embedded = Some(opened.unwrap()),
             }
         }

@@ -14,6 +14,9 @@ use super::engine::Engine;
 /// How long to wait before a disk that failed is tried again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
+/// The first failure and every so many later it is said that the disk fails: about once a minute.
+const SAID_EVERY: u64 = 60;
+
 /// Starts the thread. It ends when the engine does; what happened before is stored then.
 pub(super) fn start(
     engine: Arc<Engine>,
@@ -28,17 +31,22 @@ pub(super) fn start(
                 }
                 continue;
             };
-            let mut failed = false;
+            let mut failures = 0_u64;
             while let Err(error) = disk.save(&batch) {
-                error!(error = &error as &dyn StdError, "the store cannot be written, and answers nothing");
+                failures += 1;
+                if failures % SAID_EVERY == 1 {
+                    error!(
+                        error = &error as &dyn StdError,
+                        failures, "the store cannot be written, and answers nothing"
+                    );
+                }
                 if engine.is_ending() {
                     return;
                 }
-                failed = true;
                 thread::sleep(RETRY_PAUSE);
             }
-            if failed {
-                info!("the store can be written again");
+            if failures > 0 {
+                info!(failures, "the store can be written again");
             }
             engine.saved(batch.index);
             if engine.is_ending() {

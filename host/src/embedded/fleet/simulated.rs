@@ -71,6 +71,10 @@ impl Systemd for Simulated {
         self.units.get(&key(place)).map_or_else(unloaded, |unit| unit.state(at))
     }
 
+    fn is_wedged_by_templates(&self) -> bool {
+        true
+    }
+
     fn behave(&mut self, pattern: &str, behaviour: Behaviour) {
         self.rules.retain(|(known, _)| known != pattern);
         self.rules.push((pattern.to_owned(), behaviour));

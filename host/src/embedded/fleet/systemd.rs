@@ -39,6 +39,10 @@ pub trait Systemd: Send {
     /// What is to be said of a loaded unit.
     fn state(&self, at: Duration, place: Place<'_>) -> SystemdState;
 
+    /// Whether a launched template wedges the machine, as happens to fleet itself. Otherwise it is refused.
+    fn is_wedged_by_templates(&self) -> bool {
+        false
+    }
     /// From the next start on, units whose name matches the pattern behave like this, where nothing is real.
     fn behave(&mut self, _pattern: &str, _behaviour: Behaviour) {}
     /// Makes a unit fail that is up, where nothing is real; false when none is.

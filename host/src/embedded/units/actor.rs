@@ -160,9 +160,10 @@ impl Actor {
     }
 
     /// The supervisor died before the unit, or both with the machine. What is left of the unit goes, so that there are
-    /// never two of it, and the unit comes back if it is wanted.
+    /// never two of it, and the unit comes back if it is wanted. Of another era nothing can be left, but in a copy of the
+    /// data the processes of the original have the same mark.
     async fn lost(&mut self, start: &Start) {
-        let left = self.sweep(&start.invocation).await;
+        let left = if start.era == self.shared.era { self.sweep(&start.invocation).await } else { 0 };
         self.done = Some(start.invocation.clone());
         if left > 0 {
             tracing::error!(unit = %self.name, left, "{}: processes of it cannot be killed", self.name);

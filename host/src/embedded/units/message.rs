@@ -45,7 +45,7 @@ pub(super) struct Start {
     pub(super) options: Vec<UnitOption>,
     /// The ID of this start, 32 hexadecimal digits; every process of the unit has it in its environment.
     pub(super) invocation: String,
-    /// The time between two starts of the machine, or of the container, in which it was ordered.
+    /// The time between two starts of the machine, or of the container, in which it was ordered, and the folder.
     pub(super) era: String,
 }
 

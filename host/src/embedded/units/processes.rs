@@ -1,7 +1,10 @@
 //! The processes of a unit, found in `/proc`.
 
 use std::collections::{HashMap, HashSet};
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
@@ -24,6 +27,20 @@ pub(super) fn marked(invocation: &str) -> Vec<Pid> {
     let mut found = below(&marked);
     found.extend(marked.into_iter().filter_map(Pid::from_raw));
     found
+}
+
+/// The supervisors of a unit's folder: one, or none.
+pub(super) fn supervisors(folder: &Path) -> Vec<Pid> {
+    let Ok(folder) = folder.canonicalize() else { return Vec::new() };
+    let supervises = |pid: &i32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let mut words = line.split(|byte| *byte == 0).skip(1);
+        words.next() == Some(b"supervise".as_slice())
+            && words.next().is_some_and(|path| {
+                Path::new(OsStr::from_bytes(path)).canonicalize().is_ok_and(|path| path == folder)
+            })
+    };
+    all().filter(supervises).filter_map(Pid::from_raw).collect()
 }
 
 /// Sends a signal to each; those that are gone by now are no error.

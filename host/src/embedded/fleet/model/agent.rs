@@ -125,7 +125,7 @@ impl Cluster {
 
     /// The hash, the target and the earliest time of loading of a unit that belongs on a machine.
     fn wanted_on(&self, name: &str, host: usize) -> Option<(String, DesiredState, Duration)> {
-        let stored: &Stored = self.units.get(name)?;
+        let stored: &Stored = self.units.get(name).filter(|_| !self.refuses(name))?;
         let belongs = match stored.scope {
             Scope::OneMachine => stored.scheduled == Some(host),
             Scope::Global => stored.wanted() != DesiredState::Inactive && self.fits(name, stored, host),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Cluster, Scope, Stored};
-use crate::fleet::unit_file::{matches_glob, values};
+use crate::fleet::unit_file::{is_template, matches_glob, values};
 use crate::fleet::{DesiredState, UnitOption};
 
 /// How often a pass repeats for units that depend on each other. Each round settles one link of a chain; longer chains
@@ -35,6 +35,10 @@ impl Cluster {
             self.wake_agent(at, name);
             return Change::None;
         };
+        if self.refuses(name) {
+            self.refuse(name);
+            return Change::None;
+        }
         if stored.scope == Scope::Global {
             self.wake_agent(at, name);
             return Change::None;
@@ -59,6 +63,25 @@ impl Cluster {
         self.keep_place(name);
         self.wake_agent(at, name);
         Change::Moved
+    }
+
+    /// Whether a unit is never run: fleet's agents get stuck on a template for good, which must not happen to real units.
+    pub(super) fn refuses(&self, name: &str) -> bool {
+        is_template(name) && !self.systemd.is_wedged_by_templates()
+    }
+
+    /// Leaves a unit where it is, on no machine, and says so once.
+    fn refuse(&mut self, name: &str) {
+        self.schedule(name, None);
+        let is_wanted = self.units.get(name).is_some_and(|stored| stored.wanted() != DesiredState::Inactive);
+        if !is_wanted {
+            self.homeless.remove(name);
+        } else if self.homeless.insert(name.to_owned()) {
+            tracing::error!(
+                unit = name,
+                "{name}: it is a template and cannot be run; only its instances can"
+            );
+        }
     }
 
     /// Gives a unit a machine, or takes it away, and keeps the counts.

@@ -154,8 +154,24 @@ impl Cluster {
         if self.unit(now, name)?.is_none() {
             return Err(Failure::NotFound("unit does not exist".into()));
         }
+        self.remove(now, name)
+    }
+
+    /// Removes every unit, also those that no listing shows and no request can remove, and has them unloaded as soon as it
+    /// is due. One that the registry does not forget stays.
+    pub fn clear(&mut self, now: Duration) {
+        self.advance(now);
+        let names: Vec<String> = self.units.keys().cloned().collect();
+        for name in names {
+            // The log has said why.
+            let _ = self.remove(now, &name);
+        }
+        self.advance(now);
+    }
+
+    fn remove(&mut self, now: Duration, name: &str) -> Result<(), Failure> {
         self.registry.forget(name).map_err(|error| {
-            tracing::error!(unit = name, %error, "fleet's registry cannot be written");
+            tracing::error!(unit = name, %error, "{name}: fleet's registry cannot be written");
             Failure::Internal
         })?;
         self.schedule(name, None);

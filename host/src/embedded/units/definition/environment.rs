@@ -118,21 +118,22 @@ fn skip_comment(rest: &mut &str) {
 }
 
 /// A value of an environment file: parts in single quotes as they are, parts in double quotes and bare ones with
-/// backslashes, to the end of the line.
+/// backslashes, to the end of the line. Blanks between them do not count, and behind something bare quotes are
+/// characters like any other.
 fn file_value(rest: &mut &str) -> String {
     let mut value = String::new();
     // Blanks at the end count only within quotes.
     let mut kept = 0;
-    *rest = rest.trim_start_matches([' ', '\t']);
+    let mut bare = false;
     let mut chars = rest.chars();
     while let Some(character) = chars.next() {
         match character {
             '\n' | '\r' => break,
-            '\'' => {
+            '\'' if !bare => {
                 value.extend(chars.by_ref().take_while(|inner| *inner != '\''));
                 kept = value.len();
             }
-            '"' => {
+            '"' if !bare => {
                 double_quoted(&mut chars, &mut value);
                 kept = value.len();
             }
@@ -140,9 +141,12 @@ fn file_value(rest: &mut &str) -> String {
                 // A newline behind a backslash goes on with the next line.
                 value.extend(chars.next().filter(|next| !matches!(next, '\n' | '\r')));
                 kept = value.len();
+                bare = true;
             }
+            _ if !bare && words::is_blank(character) => {}
             _ => {
                 value.push(character);
+                bare = true;
                 if !words::is_blank(character) {
                     kept = value.len();
                 }
@@ -234,6 +238,10 @@ nonsense
 1=2
 G=x#y ;z
 H=it\'s "in "'one'
+I={"a": "b c"}
+J=--name="x y" --z
+K=a"b"c
+L="quoted "bare" 'x'
 "#;
         let mut environment = Environment::default();
         assert_eq!(environment.read_file(text), ["nonsense", "1"]);
@@ -243,12 +251,16 @@ H=it\'s "in "'one'
             [
                 ("A", "1"),
                 ("B", "two words"),
-                ("C", r#"single $x \n and "double" \w"#),
+                ("C", r#"single $x \nand "double" \w"#),
                 ("D", "ab"),
                 ("E", "x\ny"),
                 ("F", ""),
                 ("G", "x#y ;z"),
-                ("H", "it's in one"),
+                ("H", r#"it's "in "'one'"#),
+                ("I", r#"{"a": "b c"}"#),
+                ("J", r#"--name="x y" --z"#),
+                ("K", r#"a"b"c"#),
+                ("L", r#"quoted bare" 'x'"#),
             ]
         );
     }

@@ -198,7 +198,12 @@ impl Life {
             Failure::Ignored => Outcome::Success,
             Failure::Counts => exit.outcome(Role::Main, &self.definition.also_clean),
         };
-        let level = if outcome == Outcome::Success { Level::Debug } else { Level::Warn };
+        let level = match outcome {
+            Outcome::Success if self.is_stopped() => Level::Debug,
+            // Nobody told it to end, so somebody may want to know why it is down.
+            Outcome::Success => Level::Info,
+            _ => Level::Warn,
+        };
         self.note(level, &format!("its main process {}", exit.words()));
         self.outcome = self.outcome.or(outcome);
     }
