@@ -9,8 +9,8 @@ const schema = {
   additionalProperties: false,
 };
 
-// A series that has had no sample for so long is of an instance that is gone. Times are 64 bits wide, hence the `n`.
-const STALE_MS = 60_000n;
+// A series that has had no sample for so long is of an instance that is gone.
+const STALE_MS = 60_000;
 
 // The three functions that Dynamite calls. Each call finds the module as it was built: nothing is kept in memory.
 
@@ -31,7 +31,9 @@ export function validate(config) {
 export function decide(config, seen, _state) {
   const { target } = JSON.parse(config);
   const [{ metric, series }] = seen.windows;
-  const fresh = series.filter(({ at }) => at.length > 0 && at.at(-1) >= seen.now - STALE_MS);
+  // Times are 64 bits wide: some versions of the tools make BigInts of them, and others numbers.
+  const oldest = Number(seen.now) - STALE_MS;
+  const fresh = series.filter(({ at }) => at.length > 0 && Number(at.at(-1)) >= oldest);
   const newest = fresh.map(({ values }) => values.at(-1));
   if (newest.length === 0) return verdict({ tag: "hold" }, `${metric} has no samples`);
   const load = newest.reduce((sum, value) => sum + value, 0) / newest.length;
