@@ -8,10 +8,12 @@ use divan::counter::ItemsCount;
 use dynamite::config::{
     Cleanup, Config, EtcdPaths, MetricWindow, PolicyKind, Role, ScalingPolicy, Service, UnitFile,
 };
-use dynamite::engine::Brain;
 use dynamite::fleet::UnitOption;
-use dynamite::record::Stored;
-use dynamite::scaling::{Bounds, MetricName, Operator, Ports, Rule};
+use dynamite::metrics::{MetricName, Metrics};
+use dynamite::registrations::registrations;
+use dynamite::scaling::{
+    Bounds, Input, Look, Operator, Planner, Ports, RegistrationChange, Stored, ThresholdRule,
+};
 use dynamite::store::Change;
 use jiff::{SignedDuration, Timestamp};
 
@@ -40,7 +42,7 @@ impl Types {
 }
 
 fn policy(name: String, service_type: String, operator: Operator, threshold: f64) -> ScalingPolicy {
-    let rule = Rule {
+    let rule = ThresholdRule {
         operator,
         threshold,
         period: SignedDuration::from_secs(30),
@@ -107,9 +109,40 @@ fn sample(types: Types, service: usize, instance: usize, second: i64, value: &st
     Change::Put { key, value: value.to_owned() }
 }
 
-/// A brain that has one sample of each series.
-fn full_brain(types: Types) -> Brain {
-    let mut brain = Brain::new(&config(types, SERVICES), &Stored::default());
+/// What decides, behind what reads keys of etcd.
+struct Core {
+    metrics: Metrics,
+    planner: Planner,
+}
+
+impl Core {
+    fn new(config: &Config) -> Self {
+        let spec = config.spec();
+        let metrics = Metrics::new("/metrics", Cleanup::WhenUnneeded, &spec.signals);
+        let mut planner = Planner::default();
+        for input in [Input::Spec(spec), Input::Stored(Stored::default()), Input::Look(Look::default())] {
+            drop(planner.take(input, now()));
+        }
+        Self { metrics, planner }
+    }
+
+    /// Takes changes in, and says how many orders follow.
+    fn take(&mut self, changes: &[Change]) -> usize {
+        let mut orders = 0;
+        for batch in self.metrics.take(changes, now()) {
+            let effects = self.planner.take(Input::Samples(batch), now());
+            for (series, until) in effects.released {
+                self.metrics.release(series, until);
+            }
+            orders += effects.orders.len();
+        }
+        orders
+    }
+}
+
+/// One that has a sample of each series.
+fn full_core(types: Types) -> Core {
+    let mut core = Core::new(&config(types, SERVICES));
     let each = || (0..SERVICES).flat_map(|service| (0..INSTANCES).map(move |instance| (service, instance)));
     let register = |(service, instance)| Change::Put {
         key: format!("/services/{}/i{service}-{instance}/service_instance_name", types.of(service)),
@@ -117,60 +150,56 @@ fn full_brain(types: Types) -> Brain {
     };
     let mut changes: Vec<Change> = each().map(register).collect();
     changes.push(Change::SnapshotEnd);
-    brain.take_registrations(&changes);
-    let mut changes: Vec<Change> =
-        each().map(|(service, instance)| sample(types, service, instance, 0, "50")).collect();
-    changes.push(Change::SnapshotEnd);
-    drop(brain.take_metrics(&changes, now()));
-    assert!(brain.is_live());
-    brain
+    drop(core.planner.take(Input::Registrations(registrations("/services", &changes)), now()));
+    let samples = each().map(|(service, instance)| sample(types, service, instance, 0, "50"));
+    let changes: Vec<Change> =
+        [Change::SnapshotStart].into_iter().chain(samples).chain([Change::SnapshotEnd]).collect();
+    core.take(&changes);
+    assert!(core.planner.is_live());
+    core
 }
 
 /// A sample of some series that decides nothing, with 10,000 services there.
 #[divan::bench(args = [Types::Own, Types::Shared], sample_count = 100, sample_size = 1000)]
 fn sample_that_decides_nothing(bencher: Bencher, types: Types) {
-    let mut brain = full_brain(types);
+    let mut core = full_core(types);
     let mut turn = 0;
     let next = || {
         turn += 1;
         let (service, second) = (turn * 7919 % SERVICES, 1 + i64::try_from(turn / SERVICES).unwrap());
         [sample(types, service, turn % INSTANCES, second, "50")]
     };
-    bencher.with_inputs(next).bench_local_values(|changes| brain.take_metrics(&changes, now()));
+    bencher.with_inputs(next).bench_local_values(|changes| core.take(&changes));
 }
 
 /// A sample that completes a period, and the decision that comes of it, with 10,000 services there.
 #[divan::bench(args = [Types::Own, Types::Shared], sample_count = 90, sample_size = 100)]
 fn sample_that_scales_up(bencher: Bencher, types: Types) {
-    let mut brain = full_brain(types);
+    let mut core = full_core(types);
     for service in 0..SERVICES {
-        drop(brain.take_metrics(&[sample(types, service, 0, 10, "95")], now()));
+        core.take(&[sample(types, service, 0, 10, "95")]);
     }
     let mut service = 0;
     let next = || {
         service += 1;
         [sample(types, service, 0, 40, "95")]
     };
-    bencher.with_inputs(next).bench_local_values(|changes| {
-        let effects = brain.take_metrics(&changes, now());
-        assert_eq!(effects.job_count(), 1);
-        effects
-    });
+    bencher.with_inputs(next).bench_local_values(|changes| assert_eq!(core.take(&changes), 1));
 }
 
 /// 20,000 samples of 100 series that were there before the start.
 #[divan::bench(sample_count = 10, sample_size = 1)]
 fn backlog_of_20_000_samples(bencher: Bencher) {
     let each = (0..200).flat_map(|second| (0..100).map(move |service| (service, second)));
-    let mut changes: Vec<Change> =
-        each.map(|(service, second)| sample(Types::Own, service, 0, second, "95")).collect();
-    changes.push(Change::SnapshotEnd);
+    let samples = each.map(|(service, second)| sample(Types::Own, service, 0, second, "95"));
+    let changes: Vec<Change> =
+        [Change::SnapshotStart].into_iter().chain(samples).chain([Change::SnapshotEnd]).collect();
     bencher
         .counter(ItemsCount::new(20_000_usize))
         .with_inputs(|| {
-            let mut brain = Brain::new(&config(Types::Own, 100), &Stored::default());
-            brain.take_registrations(&[Change::SnapshotEnd]);
-            brain
+            let mut core = Core::new(&config(Types::Own, 100));
+            drop(core.planner.take(Input::Registrations(vec![RegistrationChange::Complete]), now()));
+            core
         })
-        .bench_local_values(|mut brain| drop(brain.take_metrics(&changes, now())));
+        .bench_local_values(|mut core| core.take(&changes));
 }

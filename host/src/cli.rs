@@ -211,6 +211,14 @@ pub struct RunArgs {
     #[arg(value_parser = clap::value_parser!(u64).range(2..=60))]
     pub lease_ttl: u64,
 
+    /// A file to write everything that happens to, as lines of JSON after those that it has
+    #[arg(long, env = "DYNAMITE_EVENTS", value_name = "FILE")]
+    pub events: Option<PathBuf>,
+
+    /// A file to write everything to that decisions follow from, as lines of JSON after those that it has
+    #[arg(long, env = "DYNAMITE_INPUTS", value_name = "FILE", hide = true)]
+    pub inputs: Option<PathBuf>,
+
     /// Where to answer `/healthz` and `/readyz`, or `off` [default: 127.0.0.1:7479, and no matter if that is taken]
     #[arg(long, env = "DYNAMITE_ADMIN", value_name = "ADDRESS")]
     pub admin: Option<Admin>,

@@ -10,7 +10,8 @@ use indexmap::IndexMap;
 use jiff::SignedDuration;
 
 use crate::fleet::UnitOption;
-use crate::scaling::{Bounds, Direction, MetricName, Ports, Rule};
+use crate::metrics::MetricName;
+use crate::scaling::{Bounds, Direction, Ports, ThresholdRule};
 use crate::wasm::Limits;
 
 mod check;
@@ -29,6 +30,7 @@ pub(crate) mod read;
 mod references;
 pub(crate) mod report;
 mod schema;
+mod specification;
 pub(crate) mod suggest;
 #[cfg(test)]
 mod tests;
@@ -43,6 +45,7 @@ pub use modules::{ModuleLoader, Modules, takes};
 pub(crate) use policy_file::Config as ModuleConfig;
 pub use report::Report;
 pub use schema::schema;
+pub(crate) use specification::longest;
 pub use units::{ParseUnit, UnitFileProblem, parse_unit};
 
 /// A configuration that passed every check.
@@ -217,7 +220,7 @@ pub struct MetricWindow {
 #[derive(Clone, Debug, PartialEq)]
 pub enum PolicyKind {
     /// By the built-in rule.
-    Threshold(Rule),
+    Threshold(ThresholdRule),
     /// By a WebAssembly module.
     Wasm(Box<WasmPolicy>),
 }

@@ -21,9 +21,10 @@ use crate::embedded::{self, Embedded};
 use crate::engine::{Chain, Parts, World};
 use crate::fleet::http::HttpFleet;
 use crate::health::Health;
+use crate::journal::{self, FileJournal, Journal, Journals, Log};
 use crate::lead;
 use crate::modules::LiveModules;
-use crate::record::{self, Stored};
+use crate::record::{self, Contents};
 use crate::signals::told_to_end;
 use crate::store::connect::{AnyStore, Api, Settings, connect};
 use crate::store::{self, Store};
@@ -78,6 +79,15 @@ pub enum Error {
     /// Signals cannot be waited for.
     #[error("signals cannot be waited for")]
     Signal(#[source] std::io::Error),
+    /// A file for events cannot be written.
+    #[error("`{}` cannot be written", path.display())]
+    Events {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// The address of the admin endpoint cannot be listened at.
     #[error("the admin endpoint cannot be opened; see --admin")]
     Admin(#[source] std::io::Error),
@@ -96,7 +106,7 @@ impl Error {
             | Self::NothingToStop { .. } => EXIT_CONFIG,
             Self::Store(_) => EXIT_REFUSED,
             Self::Embedded(embedded::Error::Endless { .. }) => EXIT_FAILURE,
-            Self::Signal(_) | Self::Admin(_) | Self::Embedded(_) => EXIT_SYSTEM,
+            Self::Signal(_) | Self::Admin(_) | Self::Events { .. } | Self::Embedded(_) => EXIT_SYSTEM,
         }
     }
 }
@@ -107,7 +117,8 @@ impl Error {
 /// What makes a start useless; everything else is waited out.
 pub async fn run(args: &RunArgs) -> Result<(), Error> {
     let told = told_to_end().map_err(Error::Signal)?;
-    serve(args, async {
+    let journal = journal(args)?;
+    serve(args, journal, async {
         let signal = told.await;
         if takes_units_along(args) {
             tracing::info!(signal, "ending, and the services with this container; they come back with it");
@@ -118,11 +129,29 @@ pub async fn run(args: &RunArgs) -> Result<(), Error> {
     .await
 }
 
-/// Runs until `shutdown` is ready. The services keep running.
+/// The log, and the files that were asked for.
+fn journal(args: &RunArgs) -> Result<Arc<dyn Journal>, Error> {
+    let mut journals: Vec<Arc<dyn Journal>> = vec![Arc::new(Log::default())];
+    let opened =
+        |path: &Path| journal::open(path).map_err(|source| Error::Events { path: path.to_owned(), source });
+    if let Some(path) = &args.events {
+        journals.push(Arc::new(FileJournal::of_events(opened(path)?)));
+    }
+    if let Some(path) = &args.inputs {
+        journals.push(Arc::new(FileJournal::of_inputs(opened(path)?)));
+    }
+    Ok(Arc::new(Journals(journals)))
+}
+
+/// Runs until `shutdown` is ready, and tells `journal` what happens. The services keep running.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn serve(args: &RunArgs, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+pub async fn serve(
+    args: &RunArgs,
+    journal: Arc<dyn Journal>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), Error> {
     tokio::pin!(shutdown);
     let path = args.files.config_file();
     let mut loader = ModuleLoader::new(args.files.cache.folder());
@@ -146,8 +175,9 @@ pub async fn serve(args: &RunArgs, shutdown: impl Future<Output = ()>) -> Result
     };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), fleet = %endpoint, etcd = settings.endpoints.join(","), "started");
     let holder = holder(&mut rng);
-    let modules = LiveModules::new(&config, loader.into_host(), &modules);
-    let parts = Parts { store, fleet: HttpFleet::new(&endpoint)?, clock: SystemClock, modules, health, rng };
+    let modules = LiveModules::new(&config, loader.into_host(), &modules, &journal);
+    let fleet = HttpFleet::new(&endpoint)?;
+    let parts = Parts { store, fleet, clock: SystemClock, modules, health, journal, rng };
     let ttl = Duration::from_secs(args.lease_ttl);
     let ended = Box::pin(lead::serve::<Real, _>(parts, &holder, ttl, |_| Ok(config.clone()), shutdown)).await;
     if let Some(embedded) = embedded {
@@ -263,7 +293,7 @@ async fn reach(
         return Ok((store, ready));
     }
     let entries = patiently("reading the stored configuration", health, || store.list(record::ROOT)).await?;
-    let stored = Stored::read(entries.iter().map(|entry| (&*entry.key, &*entry.value)));
+    let stored = Contents::read(entries.iter().map(|entry| (&*entry.key, &*entry.value)));
     let Some(text) = &stored.configuration else { return Err(Error::NoConfig { path: path.to_owned() }) };
     let base = path.parent().unwrap_or(Path::new(""));
     let units: IndexMap<_, _> = stored.all_unit_options().collect();

@@ -2,7 +2,7 @@
 //!
 //! etcd and fleet are embedded, an `application` is written into a temporary folder, the daemon runs it as `dynamite run` would,
 //! and the load of its `traffic` rises and falls (all of that is the `stage`). What happens is collected in a `story`, out of what
-//! the daemon logs (`events`) and what fleet says, and is shown as a `view` on a `terminal` or as lines (`show`), and at last as a
+//! the daemon tells (`events`) and what fleet says, and is shown as a `view` on a `terminal` or as lines (`show`), and at last as a
 //! `chart`. Nothing else is left.
 
 mod application;
@@ -21,18 +21,18 @@ use std::future::pending;
 use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use futures_util::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep_until};
-use tracing::Level;
 
-use self::events::Line;
+use self::events::{Heard, What};
 use self::show::{Show, say};
-use self::stage::Stage;
-use self::story::{Decided, Story};
+use self::stage::{Daemon, Stage};
+use self::story::Story;
 use self::view::Scene;
 use crate::cli::DemoArgs;
 use crate::policy_cli::is_broken_pipe;
@@ -44,11 +44,12 @@ use crate::signals::told_to_end;
 /// What keeps it from being played.
 pub async fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let began = Instant::now();
-    let lines = events::listen(began);
+    let (ear, heard) = events::listen(began);
     let mut story = Story::default();
     let stage = Stage::set(args).await?;
+    let daemon = stage.daemon(Arc::new(ear));
     // Whatever goes wrong, units must not be left running.
-    let played = AssertUnwindSafe(play(args, began, &stage, lines, &mut story)).catch_unwind().await;
+    let played = AssertUnwindSafe(play(args, began, &stage, daemon, heard, &mut story)).catch_unwind().await;
     let struck = stage.strike().await;
     let why = match played.unwrap_or_else(|panic| resume_unwind(panic)) {
         // Whoever looked on has seen enough: `dynamite demo | head`.
@@ -67,10 +68,10 @@ async fn play(
     args: &DemoArgs,
     began: Instant,
     stage: &Stage,
-    mut lines: Receiver<Line>,
+    mut daemon: Daemon,
+    mut lines: Receiver<Heard>,
     story: &mut Story,
 ) -> anyhow::Result<&'static str> {
-    let mut daemon = stage.daemon();
     let mut moments = stage.traffic(began).await?;
     let mut show = Show::open(args.plain)?;
     let hints = stage.hints(args.keep);
@@ -97,7 +98,7 @@ async fn play(
                 anyhow::bail!("the daemon ended by itself");
             }
             Some(moment) = moments.recv() => story.note(moment),
-            Some(line) = lines.recv() => hear(line, story, &show)?,
+            Some(heard) = lines.recv() => hear(heard, story, &show)?,
         }
     };
     drop(show);
@@ -106,20 +107,22 @@ async fn play(
 }
 
 /// Takes in what the daemon said.
-fn hear(line: Line, story: &mut Story, show: &Show) -> io::Result<()> {
-    let decided = line.service.as_deref().and_then(|service| Decided::read(service, &line.words));
-    let is_bad = line.level <= Level::WARN;
-    // The rest is for people who run it, and not for those who look on.
-    if line.service.is_some() || is_bad {
-        show.heard(line.at, &line.words)?;
-    }
-    if line.service.is_some() && line.words.contains(" is up ") {
-        story.first_instance.get_or_insert(line.at);
-    }
-    match decided {
-        Some(decided) => story.decide(line.at, decided),
-        None if is_bad => story.warn(line.at, line.words),
-        None => {}
+fn hear(heard: Heard, story: &mut Story, show: &Show) -> io::Result<()> {
+    let Heard { at, what } = heard;
+    match what {
+        What::Decided(decided) => {
+            show.heard(at, &decided.to_string())?;
+            story.decide(at, decided);
+        }
+        What::Up(words) => {
+            show.heard(at, &words)?;
+            story.first_instance.get_or_insert(at);
+        }
+        What::News(words) => show.heard(at, &words)?,
+        What::Trouble(words) => {
+            show.heard(at, &words)?;
+            story.warn(at, words);
+        }
     }
     Ok(())
 }

@@ -1,32 +1,19 @@
-//! The engine: one loop that takes in changes from etcd and looks at fleet, shows samples to policies, and carries out
-//! what they decide.
+//! The engine: one loop that takes in changes from etcd, looks at fleet and answers of policies, and carries out what is
+//! decided.
 //!
-//! Everything in it is synchronous but the actions, which run side by side and own nothing: they report an outcome, and
-//! the loop acts on it. Dropping the engine at any point is the same as a crash, and the next start goes on from there.
+//! What follows from anything is said by the planner ([`crate::scaling::Planner`]), which is synchronous and knows nothing of
+//! etcd or fleet. Actions run side by side and own nothing: they report an outcome, which is one more input. Dropping the engine at any point is the same as a crash, and the next start goes on from there.
 
-mod act;
-#[cfg(test)]
-mod advisor_tests;
-mod advisors;
-mod board;
-mod brain;
 mod context;
-mod crew;
+mod executor;
 mod inventory;
 mod looking;
 mod main_loop;
-mod policies;
-mod post;
-mod recover;
-mod registrations;
 #[cfg(test)]
 mod sim;
 #[cfg(test)]
 pub(crate) mod test_config;
-#[cfg(test)]
-mod tests;
-mod told;
-mod upkeep;
+mod writeback;
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
@@ -36,8 +23,6 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 
-pub use self::board::Effects;
-pub use self::brain::Brain;
 use self::context::Context;
 pub use self::context::{Chain, LeadershipLost};
 use self::main_loop::Engine;
@@ -45,8 +30,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::fleet::Fleet;
 use crate::health::Health;
+use crate::journal::{EngineEvent, Journal};
 use crate::modules::Modules;
-use crate::record::Stored;
+use crate::record::Contents;
 use crate::store::{Lock, Store};
 
 /// How many batches of changes may wait for the loop, from each path. A batch is some hundred changes.
@@ -81,6 +67,8 @@ pub struct Parts<W: World> {
     pub modules: W::Modules,
     /// Where it says how it is.
     pub health: Arc<Health>,
+    /// Where it tells what happens.
+    pub journal: Arc<dyn Journal>,
     /// Randomness, for jitter alone.
     pub rng: fastrand::Rng,
 }
@@ -98,11 +86,11 @@ pub enum Ended {
 pub async fn run<W: World>(
     parts: Parts<W>,
     config: &Config,
-    stored: &Stored,
+    stored: &Contents,
     (lock, locked_at): (Lock, Instant),
     shutdown: impl Future<Output = ()>,
 ) -> (Parts<W>, Ended) {
-    let context = Context::new(parts, lock, locked_at);
+    let context = Context::new(parts, lock, locked_at, stored.records.clone());
     let mut engine = Engine::new(&context, config, stored);
     let ended = tokio::select! {
         () = shutdown => None,
@@ -124,14 +112,16 @@ async fn save<W: World>(context: &Context<W>, unsaved: &[(String, String)]) {
     let writes = unsaved.iter().map(|(key, value)| context.parts.store.put(key, value));
     let written = tokio::time::timeout(SAVE_TIME_MAX, futures_util::future::try_join_all(writes)).await;
     if !matches!(written, Ok(Ok(_))) {
-        tracing::warn!("the last state of some policies was not written; they go on from the one before");
+        let what = "the last state of some policies was not written; they go on from the one before";
+        context.tell(EngineEvent::Unsaved { what });
     }
 }
 
 async fn unlock<W: World>(context: &Context<W>) {
     let unlocked = tokio::time::timeout(UNLOCK_TIME_MAX, context.parts.store.unlock(&context.lock)).await;
     if !matches!(unlocked, Ok(Ok(()))) {
-        tracing::warn!("the lease could not be given back; another Dynamite waits until it runs out");
+        let what = "the lease could not be given back; another Dynamite waits until it runs out";
+        context.tell(EngineEvent::Unsaved { what });
     }
 }
 
@@ -170,7 +160,7 @@ async fn renew_lease<W: World>(context: &Context<W>) -> bool {
 async fn serve<W: World>(
     context: &Context<W>,
     config: &Config,
-    stored: &Stored,
+    stored: &Contents,
     engine: &mut Engine<'_, W>,
 ) -> LeadershipLost {
     let (registrations, registration_batches) = mpsc::channel(BATCHES_MAX);

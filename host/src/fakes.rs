@@ -1,174 +1,39 @@
 //! etcd, fleet and a clock in memory, for the simulator: every call is a place where the process can die, before the call
 //! has an effect or after, and time is tokio's, which tests pause.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::Notify;
 use tokio::sync::mpsc::{self, Sender};
 use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
-use crate::fleet::{DesiredState, Fleet, Unit, UnitOption, UnitState, unit_file};
-use crate::modules::{Modules, Question};
-use crate::scaling::{Proposal, Verdict};
+use crate::fleet::{DesiredState, Fleet, Unit, UnitOption, UnitState};
+use crate::modules::Modules;
+use crate::scaling::{Answer, PolicyId, Proposal, Question, Usage, Verdict};
 use crate::store::{Change, Entry, Lock, Store};
 use crate::{fleet, store};
 
-/// How long systemd takes to bring a unit up or to let it go.
-const SYSTEMD_TIME: Duration = Duration::from_millis(1_500);
+mod universe;
 
-#[derive(Debug)]
-struct FakeUnit {
-    options: Vec<UnitOption>,
-    desired: DesiredState,
-    launched_at: Option<Instant>,
-    broken: bool,
-}
-
-/// Everything that outlives a process.
-#[derive(Debug, Default)]
-pub(crate) struct Universe {
-    keys: BTreeMap<String, String>,
-    leases: BTreeMap<String, Instant>,
-    followers: Vec<(String, mpsc::UnboundedSender<Change>)>,
-    units: BTreeMap<String, FakeUnit>,
-    rows_until: BTreeMap<String, Instant>,
-    /// How often each unit was created.
-    pub(crate) created: BTreeMap<String, u32>,
-    /// Every change to a unit, in order.
-    pub(crate) history: Vec<String>,
-    /// Units whose names contain one of these never run.
-    pub(crate) broken: BTreeSet<String>,
-    /// The calls so far of the process that may die, and after how many it does.
-    calls: u64,
-    dies_at: Option<u64>,
-    /// Told when it does.
-    pub(crate) death: Arc<Notify>,
-    failures: Option<fastrand::Rng>,
-}
-
-impl Universe {
-    /// A key's value.
-    pub(crate) fn get(&self, key: &str) -> Option<&str> {
-        self.keys.get(key).map(String::as_str)
-    }
-
-    /// The keys below a path.
-    pub(crate) fn below(&self, prefix: &str) -> Vec<&str> {
-        self.keys.keys().map(String::as_str).filter(|key| key.starts_with(&format!("{prefix}/"))).collect()
-    }
-
-    /// Writes a key.
-    pub(crate) fn put(&mut self, key: &str, value: &str) {
-        self.keys.insert(key.to_owned(), value.to_owned());
-        self.tell(&Change::Put { key: key.to_owned(), value: value.to_owned() });
-    }
-
-    fn remove(&mut self, key: &str) {
-        if self.keys.remove(key).is_some() {
-            self.tell(&Change::Delete { key: key.to_owned() });
-        }
-    }
-
-    /// Loses every key.
-    pub(crate) fn wipe(&mut self) {
-        self.keys.clear();
-        self.leases.clear();
-    }
-
-    fn tell(&mut self, change: &Change) {
-        let (Change::Put { key, .. } | Change::Delete { key }) = change else { return };
-        self.followers
-            .retain(|(prefix, follower)| !key.starts_with(prefix) || follower.send(change.clone()).is_ok());
-    }
-
-    fn expire(&mut self) {
-        let now = Instant::now();
-        let expired: Vec<String> =
-            self.leases.iter().filter(|(_, end)| **end <= now).map(|(key, _)| key.clone()).collect();
-        for key in expired {
-            self.leases.remove(&key);
-            self.remove(&key);
-        }
-    }
-
-    /// The units that fleet was told to launch.
-    pub(crate) fn launched(&self) -> Vec<&str> {
-        let launched = self.units.iter().filter(|(_, unit)| unit.desired == DesiredState::Launched);
-        launched.map(|(name, _)| &**name).collect()
-    }
-
-    /// A unit of somebody else.
-    pub(crate) fn add_foreign(&mut self, name: &str) {
-        let options = vec![UnitOption { section: "X".into(), name: "Theirs".into(), value: "1".into() }];
-        let unit = FakeUnit { options, desired: DesiredState::Inactive, launched_at: None, broken: false };
-        self.units.insert(name.to_owned(), unit);
-    }
-
-    /// Loses a unit.
-    pub(crate) fn lose(&mut self, name: &str) {
-        self.units.remove(name);
-    }
-
-    /// Makes a running unit fail.
-    pub(crate) fn crash(&mut self, name: &str) {
-        if let Some(unit) = self.units.get_mut(name) {
-            unit.broken = true;
-        }
-    }
-
-    fn row(&self, name: &str, unit: Option<&FakeUnit>) -> Option<UnitState> {
-        let state = |active: &str, sub: &str, hash| UnitState {
-            name: name.to_owned(),
-            hash,
-            machine: "m".to_owned(),
-            load: "loaded".to_owned(),
-            active: active.to_owned(),
-            sub: sub.to_owned(),
-        };
-        let Some(unit) = unit else {
-            let lingers = self.rows_until.get(name).is_some_and(|until| *until > Instant::now());
-            return lingers.then(|| state("deactivating", "stop", String::new()));
-        };
-        let launched_at = unit.launched_at?;
-        let hash = unit_file::hash(&unit.options);
-        Some(match () {
-            () if launched_at.elapsed() < SYSTEMD_TIME => state("activating", "start-pre", hash),
-            () if unit.broken => state("failed", "failed", hash),
-            () => state("active", "running", hash),
-        })
-    }
-
-    fn unit(&self, name: &str) -> Option<Unit> {
-        let unit = self.units.get(name)?;
-        Some(Unit {
-            name: name.to_owned(),
-            desired: Some(unit.desired),
-            current: Some(if unit.launched_at.is_some() {
-                DesiredState::Launched
-            } else {
-                DesiredState::Inactive
-            }),
-            machine: unit.launched_at.map(|_| "m".to_owned()),
-            options: unit.options.clone(),
-        })
-    }
-}
+pub(crate) use self::universe::Universe;
+use self::universe::{FakeUnit, SYSTEMD_TIME};
 
 /// One process's connection to the world. With `mortal`, its calls count towards the one at which it dies.
 #[derive(Clone, Debug)]
 pub(crate) struct Link {
     world: Arc<Mutex<Universe>>,
+    began: Instant,
     mortal: bool,
 }
 
 impl Link {
     pub(crate) fn new(world: &Arc<Mutex<Universe>>, mortal: bool) -> Self {
-        Self { world: world.clone(), mortal }
+        let began = world.lock().unwrap().began;
+        Self { world: world.clone(), began, mortal }
     }
 
     fn world(&self) -> MutexGuard<'_, Universe> {
@@ -231,11 +96,8 @@ pub(crate) fn begin_life(world: &Mutex<Universe>, dies_at: Option<u64>, failures
 
 impl Clock for Link {
     fn now(&self) -> Timestamp {
-        // tokio's paused clock has no time of day; any origin will do, as long as it stands still.
-        static ORIGIN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
-        let now = Instant::now().into_std();
-        let origin = *ORIGIN.get_or_init(|| now);
-        let since = now.saturating_duration_since(origin);
+        // tokio's paused clock has no time of day; that of a universe begins with it.
+        let since = Instant::now().saturating_duration_since(self.began);
         Timestamp::from_second(1_438_000_000).unwrap() + since
     }
 }
@@ -393,7 +255,7 @@ impl Store for Link {
 
 impl Modules for Link {
     /// A policy that wants an instance for each 30 of the newest sample of its first window.
-    async fn decide(&self, question: Question) -> Result<Verdict, String> {
+    async fn decide(&self, question: Question) -> Answer {
         self.point().await;
         let newest =
             question.seen.windows.iter().flat_map(|window| &window.series).find_map(|s| s.values.last());
@@ -403,14 +265,15 @@ impl Modules for Link {
             None => Proposal::Hold,
         };
         let calls = question.state.first().copied().unwrap_or(0).saturating_add(1);
-        Ok(Verdict { proposal, reason: "30 each".to_owned(), state: vec![calls], wake_at: None })
+        let verdict = Verdict { proposal, reason: "30 each".to_owned(), state: vec![calls], wake_at: None };
+        Answer { result: Ok(verdict), usage: Usage { fuel: 1_000, ..Usage::default() } }
     }
 
-    fn unusable(&self) -> Vec<String> {
+    fn unusable(&self) -> Vec<PolicyId> {
         Vec::new()
     }
 
-    async fn renewed(&self) -> Vec<String> {
+    async fn renewed(&self) -> Vec<PolicyId> {
         pending().await
     }
 }

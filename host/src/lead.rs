@@ -6,18 +6,20 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::{self, Chain, Ended, Parts, World};
-use crate::health::{Health, Stage};
+use crate::health::Stage;
+use crate::journal::EngineEvent;
 use crate::modules::Modules;
-use crate::record::{self, Stored};
+use crate::record::{self, Contents};
 use crate::store::{self, Lock, Store};
 
 /// How often a standby tries to take the lease.
 const CAMPAIGN_PAUSE: Duration = Duration::from_millis(500);
 
 /// The lease, when it was asked for, and what is stored.
-type Lead = (Lock, Instant, Stored);
+type Lead = (Lock, Instant, Contents);
 
 /// Leads, whenever nobody else does, until `shutdown` is ready. `configure` makes the configuration, given what is stored.
 ///
@@ -27,15 +29,16 @@ pub async fn serve<W: World, E>(
     mut parts: Parts<W>,
     holder: &str,
     ttl: Duration,
-    mut configure: impl FnMut(&Stored) -> Result<Config, E>,
+    mut configure: impl FnMut(&Contents) -> Result<Config, E>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), E> {
     tokio::pin!(shutdown);
     let mut remembered = Vec::new();
     loop {
         let (lock, locked_at, stored) = tokio::select! {
+            biased;
             () = &mut shutdown => return Ok(()),
-            led = parts.health.answering(take_lead(&parts.store, &parts.health, (holder, ttl), &remembered)) => led,
+            led = parts.health.answering(take_lead(&parts, (holder, ttl), &remembered)) => led,
             // Whoever stands by for long must not lead with the modules of its start.
             never = stay_up_to_date(&parts.modules) => match never {},
         };
@@ -45,11 +48,15 @@ pub async fn serve<W: World, E>(
         match ended {
             Ended::Shutdown => return Ok(()),
             Ended::LeadershipLost(why, records) => {
-                tracing::warn!("no longer leading: {why}; standing by");
+                tell(&parts, EngineEvent::LeadershipLost { why: why.to_string() });
                 remembered = records;
             }
         }
     }
+}
+
+fn tell<W: World>(parts: &Parts<W>, event: EngineEvent) {
+    parts.journal.tell(parts.clock.now(), event);
 }
 
 /// Takes over modules that change.
@@ -60,21 +67,21 @@ async fn stay_up_to_date<M: Modules>(modules: &M) -> Infallible {
 }
 
 /// Takes the lease and reads what is stored, however long that takes.
-async fn take_lead<S: Store>(
-    store: &S,
-    health: &Health,
+async fn take_lead<W: World>(
+    parts: &Parts<W>,
     (holder, ttl): (&str, Duration),
     remembered: &[(String, String)],
 ) -> Lead {
+    let health = &parts.health;
     health.enter(Stage::Campaigning);
     let mut told = None;
     loop {
-        let tried = try_to_lead(store, (holder, ttl), remembered).await;
+        let tried = try_to_lead(parts, (holder, ttl), remembered).await;
         health.note_etcd(&tried);
         let is_trouble = tried.is_err();
         let news = match tried {
             Ok(Some(lead)) => {
-                tracing::info!(holder, "leading");
+                tell(parts, EngineEvent::Leading { holder: holder.to_owned() });
                 return lead;
             }
             Ok(None) => {
@@ -84,11 +91,7 @@ async fn take_lead<S: Store>(
             Err(error) => Chain(&error).to_string(),
         };
         if told.as_ref() != Some(&news) {
-            if is_trouble {
-                tracing::warn!("not leading yet: {news}");
-            } else {
-                tracing::info!("not leading yet: {news}");
-            }
+            tell(parts, EngineEvent::NotLeading { why: news.clone(), is_trouble });
             told = Some(news);
         }
         sleep(CAMPAIGN_PAUSE).await;
@@ -96,14 +99,14 @@ async fn take_lead<S: Store>(
 }
 
 /// Takes the lease if it is free, and reads what is stored; `None` when somebody else has it.
-async fn try_to_lead<S: Store>(
-    store: &S,
+async fn try_to_lead<W: World>(
+    parts: &Parts<W>,
     (holder, ttl): (&str, Duration),
     remembered: &[(String, String)],
 ) -> Result<Option<Lead>, store::Error> {
-    let locked_at = Instant::now();
+    let (store, locked_at) = (&parts.store, Instant::now());
     let Some(lock) = store.lock(record::LEADER, holder, ttl).await? else { return Ok(None) };
-    match read(store, remembered).await {
+    match read(parts, remembered).await {
         Ok(stored) => Ok(Some((lock, locked_at, stored))),
         Err(error) => {
             // Given back, so that the next try need not wait for it to run out.
@@ -115,15 +118,16 @@ async fn try_to_lead<S: Store>(
 
 /// Reads what is stored. When etcd was wiped while this process led, what it remembers of its instances is written again
 /// first: the units would be strangers otherwise.
-async fn read<S: Store>(store: &S, remembered: &[(String, String)]) -> Result<Stored, store::Error> {
+async fn read<W: World>(parts: &Parts<W>, remembered: &[(String, String)]) -> Result<Contents, store::Error> {
+    let store = &parts.store;
     let mut entries = store.list(record::ROOT).await?;
     if !remembered.is_empty() && entries.iter().all(|entry| entry.key != record::STATUS) {
-        tracing::warn!(records = remembered.len(), "etcd has lost the state; writing it again from memory");
+        tell(parts, EngineEvent::StateRewritten { records: remembered.len() });
         for (key, value) in remembered {
             store.put(key, value).await?;
         }
         store.put(record::STATUS, record::Status::Running.as_str()).await?;
         entries = store.list(record::ROOT).await?;
     }
-    Ok(Stored::read(entries.iter().map(|entry| (&*entry.key, &*entry.value))))
+    Ok(Contents::read(entries.iter().map(|entry| (&*entry.key, &*entry.value))))
 }

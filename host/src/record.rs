@@ -6,11 +6,10 @@
 mod instance;
 mod template;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -18,7 +17,7 @@ use serde_json::{Value, json};
 pub use self::instance::InstanceRecord;
 pub use self::template::template;
 use crate::fleet::UnitOption;
-use crate::scaling::{Cooldown, Direction, PastAction};
+use crate::scaling::{CooldownRecord, Stored};
 
 /// The root of everything. Its name makes it hidden from etcd v2 listings.
 pub const ROOT: &str = "/_dynamite";
@@ -64,7 +63,8 @@ pub fn intent_key(service: &str, unit: &str) -> String {
 #[must_use]
 pub fn cooldown_key(service: &str, cooldown: &CooldownRecord) -> String {
     let CooldownRecord { policy, direction, .. } = cooldown;
-    format!("{COOLDOWN}/{service}/{}/{direction}", utf8_percent_encode(policy, NAME))
+    let (policy, direction) = (utf8_percent_encode(policy.as_str(), NAME), direction.as_str());
+    format!("{COOLDOWN}/{service}/{policy}/{direction}")
 }
 
 /// The key of what a policy in a module wants to be given next time.
@@ -108,88 +108,6 @@ impl Status {
     }
 }
 
-/// What is about to be done to an instance. Written before fleet is asked, removed after the result is recorded.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Intent {
-    /// What.
-    pub action: Action,
-    /// The instance's unit and those attached to it, each with the hashes of the unit files that it may have been
-    /// submitted with, to tell our units from ones that somebody else made under these names.
-    pub units: BTreeMap<String, BTreeSet<String>>,
-    /// Why, for people.
-    #[serde(default)]
-    pub reason: String,
-    /// The cooldown that came with the decision, in case the process dies before it is written to its own key.
-    #[serde(default)]
-    pub cooldown: Option<CooldownRecord>,
-}
-
-impl Intent {
-    /// The same with the cooldown that came with the decision.
-    #[must_use]
-    pub fn with_cooldown(self, cooldown: Option<CooldownRecord>) -> Self {
-        Self { cooldown: cooldown.or(self.cooldown), ..self }
-    }
-}
-
-/// What is about to be done to an instance.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// It is started.
-    Start,
-    /// It is removed.
-    Stop,
-}
-
-/// A policy's cooldown.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct CooldownRecord {
-    /// `up` or `down`.
-    pub direction: String,
-    /// The policy that fired.
-    pub policy: String,
-    /// The time of the sample that fired.
-    pub fired_at: Timestamp,
-    /// The sample time from which on it may fire again.
-    pub until: Timestamp,
-    /// How many instances there were.
-    #[serde(default)]
-    pub instances_before: u32,
-    /// How many there were to be.
-    #[serde(default)]
-    pub instances_after: u32,
-}
-
-impl CooldownRecord {
-    /// The record of a cooldown that began when the count of instances was changed `from` one `to` another.
-    #[must_use]
-    pub fn new(policy: &str, cooldown: Cooldown, (from, to): (u32, u32)) -> Self {
-        let Cooldown { fired_at, until } = cooldown;
-        let direction = if to > from { Direction::Up } else { Direction::Down };
-        Self {
-            direction: direction.as_str().to_owned(),
-            policy: policy.to_owned(),
-            fired_at,
-            until,
-            instances_before: from,
-            instances_after: to,
-        }
-    }
-
-    /// What was done.
-    #[must_use]
-    pub fn action(&self) -> PastAction {
-        PastAction { at: self.fired_at, before: self.instances_before, after: self.instances_after }
-    }
-
-    /// The cooldown, if the direction is a word we know.
-    #[must_use]
-    pub fn cooldown(&self) -> Cooldown {
-        Cooldown { fired_at: self.fired_at, until: self.until }
-    }
-}
-
 /// What a policy in a module wants to be given next time, as it is stored.
 #[derive(Serialize, Deserialize)]
 struct PolicyState {
@@ -205,41 +123,38 @@ pub fn policy_state(state: &[u8]) -> String {
 
 /// Everything that was found under [`ROOT`] at the start.
 #[derive(Debug, Default)]
-pub struct Stored {
+pub struct Contents {
+    /// What a former run left, as far as decisions follow from it.
+    pub left: Stored,
     /// The status, as written.
     pub status: Option<String>,
     /// The configuration, as written.
     pub configuration: Option<String>,
     /// The templates by service.
     pub templates: BTreeMap<String, Value>,
-    /// The instances by service and unit.
-    pub instances: BTreeMap<String, BTreeMap<String, InstanceRecord>>,
-    /// The intents by service and unit.
-    pub intents: BTreeMap<String, BTreeMap<String, Intent>>,
-    /// The cooldowns by service, with their direction.
-    pub cooldowns: BTreeMap<String, Vec<CooldownRecord>>,
-    /// What policies in modules want to be given, by service and policy.
-    pub policy_states: BTreeMap<String, BTreeMap<String, Vec<u8>>>,
+    /// The records of instances by their key, with fields of others.
+    pub records: BTreeMap<String, InstanceRecord>,
     /// The keys that say what a former process found wrong with services and policies.
     pub troubles: Vec<String>,
     /// Keys whose values could not be read; they are left alone.
     pub unreadable: Vec<String>,
 }
 
-impl Stored {
+impl Contents {
     /// Sorts the keys that were found under [`ROOT`].
     pub fn read<'e>(entries: impl IntoIterator<Item = (&'e str, &'e str)>) -> Self {
-        let mut stored = Self::default();
+        let mut contents = Self::default();
         for (key, value) in entries {
-            if stored.take(key, value).is_none() {
-                stored.unreadable.push(key.to_owned());
+            if contents.take(key, value).is_none() {
+                contents.unreadable.push(key.to_owned());
             }
         }
-        for (service, intents) in &stored.intents {
-            let of_service = stored.cooldowns.entry(service.clone()).or_default();
+        let Stored { intents, cooldowns, .. } = &mut contents.left;
+        for (service, intents) in intents {
+            let of_service = cooldowns.entry(service.clone()).or_default();
             of_service.extend(intents.values().filter_map(|intent| intent.cooldown.clone()));
         }
-        stored
+        contents
     }
 
     fn take(&mut self, key: &str, value: &str) -> Option<()> {
@@ -247,6 +162,7 @@ impl Stored {
         if key.split('/').any(|part| part == "..") {
             return None; // No name of ours, and v3 takes such keys.
         }
+        let left = &mut self.left;
         if key == STATUS {
             self.status = Some(value.trim().to_owned());
         } else if key == CONFIGURATION {
@@ -257,37 +173,21 @@ impl Stored {
             self.templates.insert(service.to_owned(), serde_json::from_str(value).ok()?);
         } else if let Some((service, unit)) = below(RUN) {
             let record = InstanceRecord::read(value).filter(|record| record.name() == Some(unit))?;
-            self.instances.entry(service.to_owned()).or_default().insert(unit.to_owned(), record);
+            let instances = left.instances.entry(service.into()).or_default();
+            instances.insert(unit.to_owned(), record.attached.clone());
+            self.records.insert(key.to_owned(), record);
         } else if let Some((service, unit)) = below(INTENT) {
             let intent = serde_json::from_str(value).ok()?;
-            self.intents.entry(service.to_owned()).or_default().insert(unit.to_owned(), intent);
+            left.intents.entry(service.into()).or_default().insert(unit.to_owned(), intent);
         } else if let Some((service, _)) = below(COOLDOWN) {
             let cooldown = serde_json::from_str(value).ok()?;
-            self.cooldowns.entry(service.to_owned()).or_default().push(cooldown);
+            left.cooldowns.entry(service.into()).or_default().push(cooldown);
         } else if let Some((service, policy)) = below(POLICY_STATE) {
             let state: PolicyState = serde_json::from_str(value).ok()?;
             let bytes = BASE64_STANDARD.decode(state.state).ok()?;
-            self.policy_states.entry(service.to_owned()).or_default().insert(policy.to_owned(), bytes);
+            left.policy_states.entry(service.into()).or_default().insert(policy.into(), bytes);
         }
         Some(())
-    }
-
-    /// The latest cooldown of a service in a direction, if it was of this policy.
-    #[must_use]
-    pub fn cooldown(&self, service: &str, direction: Direction, policy: &str) -> Option<Cooldown> {
-        let of_service = self.cooldowns.get(service)?;
-        let matching = of_service
-            .iter()
-            .filter(|record| record.direction == direction.as_str() && record.policy == policy);
-        matching.map(CooldownRecord::cooldown).max_by_key(|cooldown| cooldown.fired_at)
-    }
-
-    /// The last action in a direction of a service, by whichever policy.
-    #[must_use]
-    pub fn last_action(&self, service: &str, direction: Direction) -> Option<PastAction> {
-        let of_service = self.cooldowns.get(service)?;
-        let matching = of_service.iter().filter(|record| record.direction == direction.as_str());
-        matching.map(CooldownRecord::action).max_by_key(|action| action.at)
     }
 
     /// The options of the unit file of every service, as the templates hold them, for a start without files.
@@ -305,17 +205,22 @@ impl Stored {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use jiff::Timestamp;
+
     use super::*;
+    use crate::scaling::{Direction, Intent, IntentAction};
 
     #[test]
     fn what_was_written_is_found_again() {
         let intent = Intent {
-            action: Action::Start,
+            action: IntentAction::Start,
             units: BTreeMap::from([("web@2.service".to_owned(), BTreeSet::from(["ab".to_owned()]))]),
             reason: "0 of 1 wanted".to_owned(),
             cooldown: Some(CooldownRecord {
-                direction: "up".to_owned(),
-                policy: "p".to_owned(),
+                direction: Direction::Up,
+                policy: "p".into(),
                 fired_at: Timestamp::UNIX_EPOCH,
                 until: Timestamp::from_second(60).unwrap(),
                 instances_before: 1,
@@ -331,18 +236,20 @@ mod tests {
             (intent_key("web", "web@3.service"), "nonsense".to_owned()),
             ("/_dynamite/something/else".to_owned(), "kept".to_owned()),
         ];
-        let stored = Stored::read(entries.iter().map(|(key, value)| (&**key, &**value)));
-        assert_eq!(stored.status.as_deref(), Some("Running"));
-        assert_eq!(stored.instances["web"]["web@1.service"], record);
+        let contents = Contents::read(entries.iter().map(|(key, value)| (&**key, &**value)));
+        assert_eq!(contents.status.as_deref(), Some("Running"));
+        assert_eq!(contents.records[&instance_key("web", "web@1.service")], record);
+        assert_eq!(contents.unreadable, [intent_key("web", "web@3.service")]);
+        let stored = contents.left;
+        assert_eq!(stored.instances["web"]["web@1.service"], ["log@1.service"]);
         assert_eq!(stored.intents["web"]["web@2.service"], intent);
-        assert_eq!(stored.unreadable, [intent_key("web", "web@3.service")]);
-        let cooldown = stored.cooldown("web", Direction::Up, "p").unwrap();
+        let cooldown = stored.cooldown(&"web".into(), Direction::Up, &"p".into()).unwrap();
         assert_eq!(
             cooldown.until,
             Timestamp::from_second(60).unwrap(),
             "a cooldown is in force from its intent on"
         );
-        assert_eq!(stored.cooldown("web", Direction::Up, "another"), None);
+        assert_eq!(stored.cooldown(&"web".into(), Direction::Up, &"another".into()), None);
     }
 
     #[test]

@@ -1,33 +1,28 @@
 //! What answers in a case: a policy in a module, the built-in rule, or a pretended one in tests.
 
 use super::policy::Policy;
-use crate::scaling::{Observation, Sample, Verdict};
+use crate::scaling::{FailureKind, Observation, PolicyError, ThresholdUse, Verdict};
 use crate::wasm::{CallError, Limits, Log, Module, Run};
-
-/// A sample that a policy has not seen yet.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Fresh {
-    /// Which window of the policy it is in.
-    pub(crate) window: usize,
-    /// The id of its series.
-    pub(crate) id: String,
-    /// The unit that the series belongs to.
-    pub(crate) instance: Option<String>,
-    /// The sample.
-    pub(crate) sample: Sample,
-}
 
 /// What came of one decision.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Answer {
     /// The verdict, or why there is none.
-    pub(crate) result: Result<Verdict, String>,
+    pub(crate) result: Result<Verdict, PolicyError>,
     /// What it took, if that is measured.
     pub(crate) cost: Option<Cost>,
     /// What it logged.
     pub(crate) log: Log,
     /// What a policy must not do and this one did.
     pub(crate) violations: Vec<String>,
+}
+
+impl Answer {
+    /// That of nobody who was asked.
+    pub(crate) fn silent() -> Self {
+        let result = Err(PolicyError::new(FailureKind::Lost, "nobody was asked"));
+        Self { result, cost: None, log: Log::default(), violations: Vec::new() }
+    }
 }
 
 /// What a decision took.
@@ -57,13 +52,41 @@ pub(crate) trait Subject {
     ///
     /// # Errors
     /// That it does not take what the case says of the policy.
-    fn begin<'s>(&'s self, policy: &'s Policy) -> Result<Box<dyn Decider + 's>, String>;
+    fn begin<'s>(&'s self, policy: &'s Policy) -> Result<Contestant<'s>, String>;
 }
 
-/// A policy at work for one service, which remembers what it has to.
+/// What decides in a case.
+pub(crate) enum Contestant<'s> {
+    /// The built-in rule: the planner does.
+    Rule(ThresholdUse),
+    /// A policy that is asked.
+    Asked(Box<dyn Decider + 's>),
+}
+
+/// A policy at work for one service, which is asked.
 pub(crate) trait Decider {
-    /// Decides, given what is seen, and which of the samples in it are new, in the order of their time.
-    fn decide(&mut self, seen: &Observation, fresh: &[Fresh]) -> Answer;
+    /// Decides, given what is seen and the state that it answered with the last time.
+    fn decide(&mut self, seen: &Observation, state: &[u8]) -> Answer;
+}
+
+/// The built-in rule.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Builtin;
+
+impl Subject for Builtin {
+    fn name(&self) -> String {
+        "the built-in threshold policy".to_owned()
+    }
+
+    fn begin<'s>(&'s self, policy: &'s Policy) -> Result<Contestant<'s>, String> {
+        let rule = policy.rule.ok_or("`policy` gives no rule: `comparative_operator` and `threshold`")?;
+        let direction = policy.direction.ok_or("the rule scales one way: add `direction: up` or `down`")?;
+        let [window] = &*policy.windows else {
+            return Err(format!("the rule reads one metric, and `policy` has {}", policy.windows.len()));
+        };
+        let (policy, signal) = ("threshold".into(), window.signal());
+        Ok(Contestant::Rule(ThresholdUse { policy, direction, signal, rule }))
+    }
 }
 
 /// A policy as the interface has it: a pure function.
@@ -96,20 +119,19 @@ impl<P: Pure> Subject for P {
         Pure::name(self)
     }
 
-    fn begin<'s>(&'s self, policy: &'s Policy) -> Result<Box<dyn Decider + 's>, String> {
+    fn begin<'s>(&'s self, policy: &'s Policy) -> Result<Contestant<'s>, String> {
         let config = policy.config.to_string();
         let refused = |error| format!("its `validate` refuses the configuration: {error}");
         self.validate(&config, &policy.limits).result.map_err(refused)?;
-        Ok(Box::new(Remembering { policy: self, config, limits: policy.limits, state: Vec::new() }))
+        Ok(Contestant::Asked(Box::new(Checked { policy: self, config, limits: policy.limits })))
     }
 }
 
-/// Carries the state of a pure policy over from one decision to the next, and checks that it is pure.
-struct Remembering<'s, P> {
+/// Checks at each decision of a pure policy that it is pure.
+struct Checked<'s, P> {
     policy: &'s P,
     config: String,
     limits: Limits,
-    state: Vec<u8>,
 }
 
 /// How much longer a call may take whose only purpose is a check: it must not fail for a busy machine's sake.
@@ -118,19 +140,19 @@ const PATIENCE: u32 = 10;
 /// How often a decision may run out of time before it is the policy's fault: fuel is the same every time, the clock is not.
 const TRIES: usize = 3;
 
-impl<P: Pure> Remembering<'_, P> {
+impl<P: Pure> Checked<'_, P> {
     /// The decision under the limits of the daemon.
-    fn first(&self, seen: &Observation) -> Run<Verdict> {
-        let decide = || self.policy.decide(&self.config, seen, &self.state, &self.limits);
+    fn first(&self, seen: &Observation, state: &[u8]) -> Run<Verdict> {
+        let decide = || self.policy.decide(&self.config, seen, state, &self.limits);
         let is_late = |run: &Run<Verdict>| matches!(run.result, Err(CallError::OutOfTime(_)));
         let late_again = |run: Run<Verdict>, _| if is_late(&run) { decide() } else { run };
         (1..TRIES).fold(decide(), late_again)
     }
 
     /// What is wrong when the same question is asked again, and when the new state is given back.
-    fn violations(&self, seen: &Observation, first: &Run<Verdict>) -> Vec<String> {
+    fn violations(&self, seen: &Observation, state: &[u8], first: &Run<Verdict>) -> Vec<String> {
         let patient = Limits { time: self.limits.time.saturating_mul(PATIENCE), ..self.limits };
-        let again = self.policy.decide(&self.config, seen, &self.state, &patient);
+        let again = self.policy.decide(&self.config, seen, state, &patient);
         let mut violations = Vec::new();
         let by_the_clock =
             [first, &again].iter().any(|run| matches!(run.result, Err(CallError::OutOfTime(_))));
@@ -157,15 +179,12 @@ impl<P: Pure> Remembering<'_, P> {
     }
 }
 
-impl<P: Pure> Decider for Remembering<'_, P> {
-    fn decide(&mut self, seen: &Observation, _: &[Fresh]) -> Answer {
-        let run = self.first(seen);
-        let violations = self.violations(seen, &run);
-        if let Ok(verdict) = &run.result {
-            self.state.clone_from(&verdict.state);
-        }
+impl<P: Pure> Decider for Checked<'_, P> {
+    fn decide(&mut self, seen: &Observation, state: &[u8]) -> Answer {
+        let run = self.first(seen, state);
+        let violations = self.violations(seen, state, &run);
         Answer {
-            result: run.result.map_err(|error| error.to_string()),
+            result: run.result.map_err(PolicyError::from),
             cost: Some(Cost { fuel: run.fuel, memory_bytes: run.memory_bytes }),
             log: run.log,
             violations,

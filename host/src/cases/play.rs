@@ -1,14 +1,19 @@
 //! Plays one case: shows the policy what the case says, step by step, and compares its answers.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 
 use super::amount::written;
-use super::decider::{Answer, Cost, Decider, Subject};
+use super::decider::{Answer, Contestant, Cost, Decider, Subject};
 use super::expect::{Answered, Mismatch, said};
 use super::file::Case;
 use super::steps::Step;
-use super::world::World;
-use crate::scaling::{Observation, Proposal, SeenService};
+use super::world::{Verdicts, World};
+use crate::scaling::{
+    self, Cause, Decision, Direction, FailureKind, Grounds, Observation, PolicyError, Proposal, SeenService,
+    ThresholdUse, Usage, Verdict, Victims, Vote, Wish,
+};
 use crate::wasm::{Level, Log};
 
 /// How many failed decisions of a case are reported; with the cause the rest goes away too.
@@ -51,17 +56,17 @@ pub(crate) struct Failure {
 /// Plays a case.
 pub(crate) fn play(case: &Case, subject: &dyn Subject) -> Played {
     let mut played = Played::default();
-    let mut decider = match subject.begin(&case.policy) {
-        Ok(decider) => decider,
+    let mut contestant = match subject.begin(&case.policy) {
+        Ok(contestant) => contestant,
         Err(error) => {
             played.failures.extend(refused(case, &error));
             return played;
         }
     };
-    let mut world = World::new(case);
+    let mut world = World::new(case, &contestant);
     let mut counts = vec![world.count()];
     for (index, step) in case.steps.iter().enumerate() {
-        let count = one_step(case, (index, step), &mut *decider, &mut world, &mut played);
+        let count = one_step(case, (index, step), &mut contestant, &mut world, &mut played);
         counts.push(count);
     }
     let mismatches = case.course.as_ref().map(|course| course.compare(&counts)).unwrap_or_default();
@@ -75,17 +80,19 @@ pub(crate) fn play(case: &Case, subject: &dyn Subject) -> Played {
 fn one_step(
     case: &Case,
     (index, step): (usize, &Step),
-    decider: &mut dyn Decider,
+    contestant: &mut Contestant<'_>,
     world: &mut World<'_>,
     played: &mut Played,
 ) -> u32 {
-    let fresh = world.advance(step);
+    let before = world.count();
+    let decisions = world.advance(step);
     let seen = world.observation();
-    let Answer { result, cost, log, violations } = decider.decide(&seen, &fresh);
-    let result = result.and_then(|verdict| world.checked(verdict));
-    let proposal = result.as_ref().map_or(Proposal::Hold, |verdict| verdict.proposal.clone());
-    let answered =
-        Answered { now: seen.now, result, wanted: world.wanted(&proposal), log: log.lines.clone() };
+    let (Verdicts { result, wanted }, Answer { cost, log, violations, .. }) = match contestant {
+        Contestant::Rule(used) => (by_rule(&decisions, world, used, before), Answer::silent()),
+        Contestant::Asked(decider) => by_asking(&mut **decider, world),
+    };
+    let result = result.map_err(|error| error.words);
+    let answered = Answered { now: seen.now, result, wanted, log: log.lines.clone() };
     played.decisions += 1;
     played.cost_max = played.cost_max.map_or(cost, |most| Some(most.max_with(cost.unwrap_or_default())));
     let expects_error = step.expect.as_ref().is_some_and(|expect| expect.wants_error());
@@ -101,11 +108,59 @@ fn one_step(
             played.failures_left_out += 1;
         }
     }
-    if !case.closed_loop {
-        return answered.wanted;
+    if case.closed_loop { world.count() } else { answered.wanted }
+}
+
+/// Asks a policy, and lets the planner decide about its answer.
+fn by_asking(decider: &mut dyn Decider, world: &mut World<'_>) -> (Verdicts, Answer) {
+    let Some(question) = world.ask() else {
+        let result = Err(PolicyError::new(FailureKind::Lost, "it was not asked"));
+        return (Verdicts { result, wanted: world.count() }, Answer::silent());
+    };
+    let answer = decider.decide(&question.seen, &question.state);
+    let Cost { fuel, memory_bytes } = answer.cost.unwrap_or_default();
+    let usage = Usage { fuel, memory_bytes, took: Duration::ZERO };
+    let verdicts = world.answer(scaling::Answer { result: answer.result.clone(), usage });
+    (verdicts, answer)
+}
+
+/// What the decisions about the samples of a step come to, in the words of a policy that is asked.
+fn by_rule(decisions: &[Decision], world: &World<'_>, used: &ThresholdUse, before: u32) -> Verdicts {
+    let acted: Vec<&Decision> = decisions.iter().filter(|decision| !decision.actions.is_empty()).collect();
+    let firing = |decision: &Decision| match &decision.cause {
+        Cause::Vote(Vote { grounds: Grounds::Threshold(firing), .. }) => firing.to_string(),
+        _ => String::new(),
+    };
+    let reason = match (acted.last(), world.last_step(), decisions.last()) {
+        (Some(decision), ..) => firing(decision),
+        (None, Some(words), _) => words,
+        (None, None, Some(Decision { hold: Some(obstacle), .. })) => {
+            format!("{}, but {obstacle}", decisions.last().map(firing).unwrap_or_default())
+        }
+        _ => format!("no new sample of {}", used.signal.metric),
+    };
+    let proposal = proposal(&acted, used.direction);
+    let wanted = proposal.wanted(before);
+    let verdict = Verdict { proposal, reason, state: Vec::new(), wake_at: None };
+    Verdicts { result: Ok(verdict), wanted }
+}
+
+fn proposal(acted: &[&Decision], direction: Direction) -> Proposal {
+    let by = u32::try_from(acted.len()).unwrap_or(u32::MAX);
+    let is_named = |decision: &&Decision| {
+        let gone = decision.actions.first().and_then(|action| action.slot);
+        matches!(&decision.cause, Cause::Vote(Vote { wish: Wish::Less { who: Victims::Prefer(slot), .. }, .. })
+            if Some(*slot) == gone)
+    };
+    match (direction, by) {
+        (_, 0) => Proposal::Hold,
+        (Direction::Up, by) => Proposal::Up(by),
+        (Direction::Down, 1) if !acted.iter().all(is_named) => Proposal::Down(1),
+        (Direction::Down, _) => {
+            let units = acted.iter().flat_map(|decision| &decision.actions);
+            Proposal::Stop(units.map(|action| action.unit.clone()).collect())
+        }
     }
-    world.follow(&proposal);
-    world.count()
 }
 
 /// The configuration is refused, or something else is wrong before the first decision, which may be what is expected.
@@ -207,13 +262,4 @@ pub(crate) fn summary(seen: &Observation) -> Vec<String> {
         }
     }
     lines
-}
-
-/// The world at the first decision of a case.
-pub(crate) fn first_look(case: &Case) -> World<'_> {
-    let mut world = World::new(case);
-    if let Some(step) = case.steps.first() {
-        world.advance(step);
-    }
-    world
 }

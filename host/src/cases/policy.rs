@@ -5,8 +5,9 @@ use jiff::SignedDuration;
 use crate::config::read::{Fields, Reader};
 use crate::config::tree::{Node, Span, Value};
 use crate::config::words::{OPERATORS, UNITS, Words};
-use crate::config::{MetricWindow, ModuleConfig};
-use crate::scaling::{Direction, MetricName, Rule};
+use crate::config::{MetricWindow, ModuleConfig, longest};
+use crate::metrics::MetricName;
+use crate::scaling::{Direction, KeptSignal, ThresholdRule};
 use crate::wasm::Limits;
 
 /// The keys of a window.
@@ -44,13 +45,20 @@ pub(crate) struct Policy {
     /// The same as it is written, if it is.
     pub(crate) written: Option<ModuleConfig>,
     /// What the built-in rule decides by, if its keys are given here or in `config`.
-    pub(crate) rule: Option<Rule>,
+    pub(crate) rule: Option<ThresholdRule>,
     /// The only direction in which it scales, if there is only one.
     pub(crate) direction: Option<Direction>,
     /// How long it does not scale in a direction after it did.
     pub(crate) cooldown: SignedDuration,
     /// What one call may use.
     pub(crate) limits: Limits,
+}
+
+impl Policy {
+    /// The metrics it reads, each as one signal over the longest of its windows.
+    pub(super) fn kept_signals(&self) -> Vec<KeptSignal> {
+        longest(self.windows.iter())
+    }
 }
 
 impl Reader<'_> {
@@ -132,10 +140,10 @@ impl Reader<'_> {
     }
 
     /// The built-in rule by the keys of a configuration.
-    fn rule(&mut self, fields: &Fields<'_>) -> Option<Rule> {
+    fn rule(&mut self, fields: &Fields<'_>) -> Option<ThresholdRule> {
         let operator = self.word(fields, "comparative_operator", &OPERATORS);
         let threshold = self.number(fields, "threshold");
-        Some(Rule {
+        Some(ThresholdRule {
             operator: operator?.value,
             threshold: threshold?.value,
             period: self.period(fields, "period", "period_unit"),
@@ -145,7 +153,7 @@ impl Reader<'_> {
 
     /// The built-in rule by the keys of the module that is its twin, which stand under `config`. A module of another kind
     /// has other keys there, so nothing is reported.
-    fn rule_in_config(&mut self, config: &Node) -> Option<(Option<Rule>, Option<Direction>)> {
+    fn rule_in_config(&mut self, config: &Node) -> Option<(Option<ThresholdRule>, Option<Direction>)> {
         let Value::Map(pairs) = &config.value else { return None };
         let get = |name: &str| {
             pairs.iter().find(|(key, _)| key.value == Value::Text(name.to_owned())).map(|(_, node)| node)
@@ -158,7 +166,7 @@ impl Reader<'_> {
             Some(Value::Int(seconds)) => i64::try_from(*seconds).ok(),
             _ => Some(0),
         };
-        let rule = Rule {
+        let rule = ThresholdRule {
             operator,
             threshold: self.finite(threshold, "`threshold`")?,
             period: SignedDuration::from_secs(seconds("period_seconds")?),

@@ -5,9 +5,9 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 
 use super::file::text_of;
+use super::given::owner;
 use super::samples::{COUNT_MAX, Generator, Shape, recorded};
 use super::service::Service;
-use super::world::owner;
 use crate::config::MetricWindow;
 use crate::config::read::{At, Fields, Reader, shortened};
 use crate::config::suggest::one_of;

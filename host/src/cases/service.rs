@@ -6,7 +6,10 @@ use crate::config::UnitFile;
 use crate::config::read::{Fields, Reader};
 use crate::config::tree::{Node, Value};
 use crate::config::words::Words;
-use crate::scaling::{Bounds, InstanceState, NUMBER_MAX, PastAction, Ports, SeenInstance, SeenService};
+use crate::scaling::{
+    Bounds, InstanceState, NUMBER_MAX, PastAction, PolicyUse, Ports, SeenInstance, SeenService, ServiceSpec,
+    Slot,
+};
 
 const SERVICE: [&str; 8] = [
     "name",
@@ -52,6 +55,20 @@ impl Service {
         Bounds { min: self.seen.min, max: self.seen.max }
     }
 
+    /// The service as the planner is told of it, scaled by one policy.
+    pub(super) fn spec(&self, used: PolicyUse) -> ServiceSpec {
+        ServiceSpec {
+            id: self.seen.name.as_str().into(),
+            kind: self.seen.service_type.clone(),
+            unit: self.unit.template(),
+            attached: Vec::new(),
+            bounds: self.bounds(),
+            ports: self.ports,
+            depends_on: Vec::new(),
+            policies: vec![used],
+        }
+    }
+
     /// An instance with this number.
     pub(crate) fn instance(&self, number: u32, state: InstanceState, since: Timestamp) -> SeenInstance {
         let seen_number = if self.unit.is_template() { number } else { 0 };
@@ -61,17 +78,16 @@ impl Service {
     /// Whether there could be an instance with this name or number.
     pub(crate) fn may_have(&self, name: &str) -> bool {
         let number = self.unit.number_of(name).or_else(|| name.parse().ok());
-        match number {
-            Some(number) => {
-                self.ports.numbers().take_while(|other| *other <= number).any(|other| other == number)
-            }
+        match number.map(Slot) {
+            Some(slot) => self.ports.slots().take_while(|other| *other <= slot).any(|other| other == slot),
             None => self.unit.name == name,
         }
     }
 
     /// The lowest numbers that none of these instances has.
     pub(crate) fn free_numbers<'s>(&self, taken: &'s [SeenInstance]) -> impl Iterator<Item = u32> + use<'s> {
-        self.ports.numbers().filter(|number| taken.iter().all(|instance| instance.number != *number))
+        let numbers = self.ports.slots().map(|slot| slot.0);
+        numbers.filter(|number| taken.iter().all(|instance| instance.number != *number))
     }
 }
 

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use super::FORMAT;
-use super::builtin::Builtin;
-use super::decider::{Pure, Subject};
+use super::decider::{Builtin, Pure, Subject};
 use super::file::{Kind, Suite, read, read_text};
 use super::fit::misfits;
 use super::play::{Played, play};
@@ -272,7 +271,7 @@ fn errors_are_failures_unless_expected() {
     assert!(played(text, &Fake(tens)).failures.is_empty(), "the configuration is refused");
     let astray =
         Fake(|_: &Observation, _: &[u8]| verdict(Proposal::Stop(vec!["web@9.service".to_owned()]), "", &[]));
-    let text = "cases: [{name: a, expect: {error: none of the instances}}]";
+    let text = "cases: [{name: a, expect: {error: there is no such instance}}]";
     assert!(played(text, &astray).failures.is_empty());
 }
 

@@ -10,7 +10,8 @@ use super::file;
 use super::policy_file::{Kind, Policy, Wasm, Window};
 use super::read::At;
 use super::{MetricWindow, PolicyKind, ScalingPolicy, WasmPolicy};
-use crate::scaling::{MetricName, Rule};
+use crate::metrics::MetricName;
+use crate::scaling::ThresholdRule;
 use crate::wasm::Limits;
 
 /// The longest period, in seconds: a year. A longer one is a mistake, and time must not overflow.
@@ -61,7 +62,7 @@ impl Checker<'_, '_> {
             Kind::Threshold { operator, threshold, .. } => {
                 let period = windows.first()?.as_ref()?.span;
                 let (operator, threshold) = (operator.as_ref()?.value, threshold.as_ref()?.value);
-                PolicyKind::Threshold(Rule { operator, threshold, period, cooldown: cooldown? })
+                PolicyKind::Threshold(ThresholdRule { operator, threshold, period, cooldown: cooldown? })
             }
             Kind::Wasm(wasm) => {
                 self.reader.path_word(&policy.name, "the name of a scaling policy with `module`");

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
@@ -21,6 +22,7 @@ use crate::config::{self, FleetEndpoint, ModuleLoader};
 use crate::daemon::{self, settings};
 use crate::embedded::{Embedded, Options};
 use crate::fleet::http::HttpFleet;
+use crate::journal::Journal;
 use crate::store::connect::connect;
 
 /// Any free port that only this machine reaches.
@@ -73,14 +75,14 @@ impl Stage {
     }
 
     /// Starts the daemon, on the path of `dynamite run`.
-    pub(super) fn daemon(&self) -> Daemon {
+    pub(super) fn daemon(&self, journal: Arc<dyn Journal>) -> Daemon {
         let (end, told) = oneshot::channel();
         let run = self.run.clone();
         let mut task = JoinSet::new();
         task.spawn(async move {
             // Whoever would have told it is gone, which says the same.
             let told = async { drop(told.await) };
-            daemon::serve(&run, told).await
+            daemon::serve(&run, journal, told).await
         });
         Daemon { end, task }
     }
@@ -168,6 +170,8 @@ fn run_args(config: PathBuf, cache: PathBuf, embedded: &Embedded) -> RunArgs {
             user: None,
             password: None,
         },
+        events: None,
+        inputs: None,
         log_format: LogFormat::Human,
         log_level: None,
         lease_ttl: 5,

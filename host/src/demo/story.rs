@@ -68,7 +68,7 @@ pub(super) enum Way {
     Hold,
 }
 
-/// A decision of the daemon, as it was logged.
+/// What the daemon decided about a unit, or that it does nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Decided {
     pub(super) service: String,
@@ -76,24 +76,6 @@ pub(super) struct Decided {
     /// The unit that is started or stopped.
     pub(super) unit: Option<String>,
     pub(super) reason: String,
-}
-
-impl Decided {
-    /// Reads it out of a line of the log; other lines are none.
-    pub(super) fn read(service: &str, line: &str) -> Option<Self> {
-        let rest = line.strip_prefix(service)?.strip_prefix(": ")?;
-        let (deed, reason) = rest.split_once(": ")?;
-        let (word, unit) =
-            deed.split_once(' ').map_or((deed, None), |(word, unit)| (word, Some(unit.to_owned())));
-        let way = match word {
-            "up" => Way::Up,
-            "down" => Way::Down,
-            "replace" => Way::Replace,
-            "hold" => Way::Hold,
-            _ => return None,
-        };
-        Some(Self { service: service.to_owned(), way, unit, reason: reason.to_owned() })
-    }
 }
 
 /// All of it, oldest first.
@@ -196,28 +178,6 @@ pub(super) fn clock(at: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scaling::{Decision, Reason, Verb};
-
-    #[test]
-    fn decisions_are_read_as_they_are_logged() {
-        for (verb, unit, reason) in [
-            (Verb::Up, Some("web@8081.service"), Reason::BelowWanted { count: 0, wanted: 1 }),
-            (Verb::Hold, None, Reason::AtMaximum { count: 5, max: 5 }),
-            (Verb::Replace, Some("web@8081.service"), Reason::NotConfigured),
-            (
-                Verb::Down,
-                Some("web@8081.service"),
-                Reason::PolicyFailed { policy: "a".into(), error: "b: c".into() },
-            ),
-        ] {
-            let decision = Decision { service: "web".into(), verb, unit: unit.map(Into::into), reason };
-            let read = Decided::read("web", &decision.to_string()).unwrap();
-            assert_eq!(read.to_string(), decision.to_string());
-        }
-        for line in ["web: web@8081.service is up", "web", "", "worker: up worker@1.service: x"] {
-            assert_eq!(Decided::read("web", line), None, "{line}");
-        }
-    }
 
     #[test]
     fn a_story_is_bounded_and_is_summed_up() {

@@ -1,9 +1,10 @@
 //! What every action needs: the adapters, the latest inventory, the lease, and patience.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
@@ -11,6 +12,9 @@ use tokio::time::{Instant, sleep};
 
 use super::inventory::Inventory;
 use super::{Parts, World};
+use crate::clock::Clock;
+use crate::journal::EngineEvent;
+use crate::record::InstanceRecord;
 use crate::store::{Lock, Store};
 
 /// How many calls to fleet may be under way: a real fleetd serves one unit in some 7 ms, more at once gain nothing.
@@ -50,6 +54,45 @@ pub(crate) struct Context<W: World> {
     waiting: AtomicUsize,
     someone_waits: Notify,
     calls: Semaphore,
+    /// The records of instances as they are stored, with fields of others.
+    pub(crate) records: InstanceRecords,
+}
+
+/// The records of instances by their key.
+#[derive(Debug)]
+pub(crate) struct InstanceRecords(Mutex<BTreeMap<String, InstanceRecord>>);
+
+impl InstanceRecords {
+    pub(crate) fn new(records: BTreeMap<String, InstanceRecord>) -> Self {
+        Self(Mutex::new(records))
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<String, InstanceRecord>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An instance is up: its record, on top of what was there before.
+    pub(crate) fn relaunched(&self, key: &str, unit: &str, attached: &[String]) -> String {
+        let mut all = self.all();
+        let record = match all.remove(key) {
+            Some(record) => record.relaunched(unit, attached),
+            None => InstanceRecord::launched(unit, attached),
+        };
+        let text = record.text();
+        all.insert(key.to_owned(), record);
+        text
+    }
+
+    /// An instance is gone. Whether it was recorded.
+    pub(crate) fn forget(&self, key: &str) -> bool {
+        self.all().remove(key).is_some()
+    }
+
+    /// The record of an instance with these attached units, as it is or as it would be.
+    pub(crate) fn text(&self, key: &str, unit: &str, attached: &[String]) -> String {
+        let known = self.all().get(key).map(InstanceRecord::text);
+        known.unwrap_or_else(|| InstanceRecord::launched(unit, attached).text())
+    }
 }
 
 /// Counts an action as waiting for fleet for as long as it lives.
@@ -63,7 +106,12 @@ impl Drop for Waiting<'_> {
 
 impl<W: World> Context<W> {
     /// `lock` was taken by a request sent at `locked_at`.
-    pub(crate) fn new(mut parts: Parts<W>, lock: Lock, locked_at: Instant) -> Self {
+    pub(crate) fn new(
+        mut parts: Parts<W>,
+        lock: Lock,
+        locked_at: Instant,
+        records: BTreeMap<String, InstanceRecord>,
+    ) -> Self {
         let rng = parts.rng.fork();
         Self {
             parts,
@@ -74,12 +122,13 @@ impl<W: World> Context<W> {
             waiting: AtomicUsize::new(0),
             someone_waits: Notify::new(),
             calls: Semaphore::new(FLEET_CALLS_MAX),
+            records: InstanceRecords::new(records),
         }
     }
 
     /// Until when nobody else can lead.
     pub(crate) fn lease_end(&self) -> Instant {
-        *self.lease_end.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *self.lease_end.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether this process may still write: its lease has not run out.
@@ -89,7 +138,7 @@ impl<W: World> Context<W> {
 
     /// The lease was prolonged by a request sent at `asked_at`.
     pub(crate) fn prolong(&self, asked_at: Instant) {
-        *self.lease_end.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = asked_at + self.lock.ttl;
+        *self.lease_end.lock().unwrap_or_else(PoisonError::into_inner) = asked_at + self.lock.ttl;
     }
 
     /// The latest look at fleet.
@@ -131,10 +180,15 @@ impl<W: World> Context<W> {
         call.await
     }
 
+    /// Tells what happened, now.
+    pub(crate) fn tell(&self, event: EngineEvent) {
+        self.parts.journal.tell(self.parts.clock.now(), event);
+    }
+
     /// A growing pause for repeated attempts.
-    pub(crate) fn patience(&self, what: &'static str) -> Patience {
-        let seed = self.rng.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fork();
-        Patience { what, failures: 0, rng: seed }
+    pub(crate) fn patience(&self, what: &'static str) -> Patience<'_, W> {
+        let seed = self.rng.lock().unwrap_or_else(PoisonError::into_inner).fork();
+        Patience { context: self, what, failures: 0, rng: seed }
     }
 
     /// Repeats a call to etcd until it succeeds or the lease has run out.
@@ -173,19 +227,21 @@ impl<W: World> Context<W> {
 
 /// Pauses between attempts, doubling from 50 ms to 5 s with a quarter of jitter, and words for the log: one line when an
 /// attempt first fails, one a minute while it goes on, and one when it succeeds again.
-pub(crate) struct Patience {
+pub(crate) struct Patience<'c, W: World> {
+    context: &'c Context<W>,
     what: &'static str,
     failures: u32,
     rng: fastrand::Rng,
 }
 
-impl Patience {
+impl<W: World> Patience<'_, W> {
     /// Waits after a failure.
     pub(crate) async fn wait(&mut self, error: &(impl std::error::Error + 'static)) {
         let pause = PAUSE_MIN.saturating_mul(1 << self.failures.min(10)).min(PAUSE_MAX);
         let lines_between = if pause == PAUSE_MAX { 12 } else { u32::MAX };
         if self.failures == 0 || self.failures.is_multiple_of(lines_between) {
-            tracing::warn!(error = %Chain(error), attempt = self.failures + 1, "{} failed; trying again", self.what);
+            let (error, attempt) = (Chain(error).to_string(), self.failures + 1);
+            self.context.tell(EngineEvent::CallFailed { what: self.what, error, attempt });
         }
         self.failures = self.failures.saturating_add(1);
         sleep(pause.mul_f64(1.0 - 0.25 * self.rng.f64())).await;
@@ -194,7 +250,7 @@ impl Patience {
     /// Says that it works again, if it did not.
     pub(crate) fn succeeded(&self) {
         if self.failures > 0 {
-            tracing::info!(attempts = self.failures + 1, "{} works again", self.what);
+            self.context.tell(EngineEvent::CallWorks { what: self.what, attempts: self.failures + 1 });
         }
     }
 }

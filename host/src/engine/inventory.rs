@@ -1,11 +1,10 @@
 //! What fleet knows, as of the last look: fleet has no watch, so it is asked again and again.
 
-use std::collections::HashMap;
-
+use indexmap::IndexMap;
 use tokio::time::Instant;
 
 use crate::fleet::{DesiredState, Error, Fleet, Unit, UnitState};
-use crate::scaling::Loss;
+use crate::scaling::{Health, Look, Loss};
 
 /// What is known of one unit.
 #[derive(Clone, Debug, Default)]
@@ -22,48 +21,42 @@ struct Row {
     sub: String,
 }
 
-/// How a unit of ours that should run is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Health {
-    /// Launched, and active in systemd. A one-shot that remains after its exit is active too.
-    Up,
-    /// On its way, or fleet cannot say at the moment.
-    Pending,
-    /// Nobody brings it up by himself any more.
-    Lost(Loss),
-}
-
 /// Every unit that fleet knows.
 #[derive(Debug)]
 pub(crate) struct Inventory {
     /// When the look began: nothing that happened later is certain to be in it.
     pub(crate) asked_at: Instant,
-    seen: HashMap<String, Seen>,
+    seen: IndexMap<Box<str>, Seen>,
 }
 
 impl Inventory {
     /// An inventory from before the first look.
     pub(crate) fn empty() -> Self {
-        Self { asked_at: Instant::now(), seen: HashMap::new() }
+        Self { asked_at: Instant::now(), seen: IndexMap::new() }
     }
 
     /// Asks fleet for everything.
-    pub(crate) async fn look<F: Fleet>(fleet: &F) -> Result<Self, Error> {
+    pub(crate) async fn ask<F: Fleet>(fleet: &F) -> Result<Self, Error> {
         let asked_at = Instant::now();
         let (units, states) = (fleet.units().await?, fleet.states().await?);
-        let mut seen: HashMap<String, Seen> = HashMap::with_capacity(units.len());
+        let mut seen: IndexMap<Box<str>, Seen> = IndexMap::with_capacity(units.len());
         for unit in units {
-            seen.entry(unit.name).or_default().unit = Some((unit.desired, unit.current));
+            seen.entry(unit.name.into()).or_default().unit = Some((unit.desired, unit.current));
         }
         for state in states {
             let row = Row { load: state.load, active: state.active, sub: state.sub };
-            let known = seen.entry(state.name).or_default();
+            let known = seen.entry(state.name.into()).or_default();
             // A unit on several machines is as well as the best of them.
             if known.row.as_ref().is_none_or(|present| present.active != "active") {
                 known.row = Some(row);
             }
         }
         Ok(Self { asked_at, seen })
+    }
+
+    /// What it comes to for whoever decides.
+    pub(crate) fn look(&self) -> Look {
+        Look(self.seen.iter().map(|(name, seen)| (name.clone(), seen.health())).collect())
     }
 
     /// Whether the name is in use: by a unit, or by a process that systemd has not let go yet.
@@ -129,17 +122,4 @@ pub(crate) async fn health_of<F: Fleet>(fleet: &F, name: &str) -> Result<Health,
         sub: sub.clone(),
     });
     Ok(Seen { unit: Some((desired, current)), row }.health())
-}
-
-#[cfg(test)]
-impl Inventory {
-    /// A look that finds these units up, and no others.
-    pub(crate) fn of_running(names: &[&str]) -> Self {
-        let launched = Some(DesiredState::Launched);
-        let row =
-            || Row { load: "loaded".to_owned(), active: "active".to_owned(), sub: "running".to_owned() };
-        let seen =
-            |name: &&str| ((*name).to_owned(), Seen { unit: Some((launched, launched)), row: Some(row()) });
-        Self { asked_at: Instant::now(), seen: names.iter().map(seen).collect() }
-    }
 }

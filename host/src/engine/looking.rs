@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use super::World;
 use super::context::{Context, LeadershipLost};
 use super::inventory::Inventory;
-use super::main_loop::Event;
+use super::main_loop::Arrival;
 
 /// How often fleet is looked at while nothing is expected of it. A look costs a real fleetd some 60 ms per 100 units.
 const IDLE: Duration = Duration::from_secs(5);
@@ -51,7 +51,7 @@ impl Pace {
 pub(super) async fn look<W: World>(context: &Context<W>) -> Inventory {
     let mut patience = context.patience("looking at fleet");
     loop {
-        let looked = Inventory::look(&context.parts.fleet).await;
+        let looked = Inventory::ask(&context.parts.fleet).await;
         context.parts.health.note_fleet(&looked);
         match looked {
             Ok(inventory) => {
@@ -64,7 +64,10 @@ pub(super) async fn look<W: World>(context: &Context<W>) -> Inventory {
 }
 
 /// Looks at fleet when it is due, and soon if an action begins to wait for fleet before that.
-pub(super) async fn look_after<W: World>(context: &Context<W>, pace: Pace) -> Result<Event, LeadershipLost> {
+pub(super) async fn look_after<W: World>(
+    context: &Context<W>,
+    pace: Pace,
+) -> Result<Arrival, LeadershipLost> {
     let began = Instant::now();
     let pause = if context.anyone_waiting() { pace.busy } else { IDLE };
     let mut due = began + pause.max(pace.rest);
@@ -73,5 +76,5 @@ pub(super) async fn look_after<W: World>(context: &Context<W>, pace: Pace) -> Re
         newcomer = Newcomer::Yes;
         due = due.min((Instant::now() + BUSY_MIN).max(began + pace.rest));
     }
-    Ok(Event::Looked(look(context).await, newcomer))
+    Ok(Arrival::Looked(look(context).await, newcomer))
 }

@@ -1,6 +1,6 @@
-//! The loop: takes in what happened, and sets going what follows from it.
+//! The loop: takes in what happened, lets the planner say what follows, and sets that going.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -8,83 +8,127 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::World;
-use super::act::{Job, Outcome};
-use super::board::Effects;
-use super::brain::Brain;
 use super::context::{Context, LeadershipLost};
 use super::inventory::Inventory;
 use super::looking::{self, Newcomer, Pace};
-use super::post::Post;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::health::Stage;
+use crate::journal::EngineEvent;
+use crate::metrics::Metrics;
 use crate::modules::Modules;
-use crate::record::{self, Status, Stored};
-use crate::scaling::Verdict;
+use crate::record::{self, Contents, Status};
+use crate::registrations::registrations;
+use crate::scaling::{
+    ActionId, Answer, Effects, Input, Outcome, Phase, Planner, PolicyId, ServiceId, ServiceState, Use,
+};
 use crate::store::Change;
 
 /// Something that the loop waits for.
-pub(super) enum Event {
-    Finished(Box<Job>, Outcome),
+pub(super) enum Arrival {
+    Finished(ActionId, Outcome),
     Looked(Inventory, Newcomer),
-    TemplateWritten(usize),
+    TemplateWritten(ServiceId),
     CleanUpDue,
-    Answered(usize, Result<Verdict, String>),
-    StateDue(usize),
-    StateWritten(usize),
-    Renewed(Vec<String>),
+    Answered(Use, Answer),
+    StateDue(Use),
+    StateWritten(Use),
+    Renewed(Vec<PolicyId>),
     Deleted,
     Done,
 }
 
-type Pending<'c> = FuturesUnordered<Pin<Box<dyn Future<Output = Result<Event, LeadershipLost>> + Send + 'c>>>;
+type Pending<'c> =
+    FuturesUnordered<Pin<Box<dyn Future<Output = Result<Arrival, LeadershipLost>> + Send + 'c>>>;
 
 /// The loop with everything it holds.
 pub(super) struct Engine<'c, W: World> {
     pub(super) context: &'c Context<W>,
     pub(super) config: &'c Config,
-    pub(super) brain: Brain,
+    pub(super) planner: Planner,
+    pub(super) metrics: Metrics,
     /// The templates as last written, with fields of others.
-    pub(super) templates: Vec<Option<Value>>,
+    pub(super) templates: BTreeMap<ServiceId, Value>,
     /// The templates that are being written, and whether they changed meanwhile.
-    pub(super) writing: BTreeMap<usize, bool>,
+    pub(super) writing: BTreeMap<ServiceId, bool>,
     pub(super) pending: Pending<'c>,
     pub(super) status: Status,
     /// Unneeded keys are waited for or being deleted.
     pub(super) cleaning: bool,
     /// The states of policies that are to be written, and whether they changed since that began.
-    pub(super) saving: BTreeMap<usize, bool>,
+    pub(super) saving: BTreeMap<Use, bool>,
 }
 
 impl<'c, W: World> Engine<'c, W> {
     /// An engine that has done nothing yet.
-    pub(super) fn new(context: &'c Context<W>, config: &'c Config, stored: &Stored) -> Self {
-        let brain = Brain::new(config, stored);
-        let posts = &brain.board.posts;
-        let templates = posts.iter().map(|post| stored.templates.get(&post.service.name).cloned()).collect();
+    pub(super) fn new(context: &'c Context<W>, config: &'c Config, stored: &Contents) -> Self {
+        let spec = config.spec();
+        let metrics = Metrics::new(&config.etcd.metrics_base, config.etcd.cleanup, &spec.signals);
+        let templates =
+            stored.templates.iter().map(|(name, template)| (name.as_str().into(), template.clone()));
         let fresh = stored.status.as_deref().is_none_or(|status| status == Status::Initializing.as_str());
-        Self {
+        let mut engine = Self {
             context,
             config,
-            brain,
-            templates,
+            planner: Planner::default(),
+            metrics,
+            templates: templates.filter(|(service, _)| spec.services.contains_key(service)).collect(),
             writing: BTreeMap::new(),
             pending: Pending::default(),
             status: if fresh { Status::Initializing } else { Status::Recovering },
             cleaning: false,
             saving: BTreeMap::new(),
+        };
+        engine.turn(Input::Spec(spec));
+        engine.turn(Input::Stored(stored.left.clone()));
+        engine
+    }
+
+    /// One turn: an input is folded, what follows is told and set going. It waits for nothing, and its cost follows the input,
+    /// not how much there is. The clock is read once.
+    pub(super) fn turn(&mut self, input: Input) {
+        self.turn_at(input, self.context.parts.clock.now());
+    }
+
+    fn turn_at(&mut self, input: Input, now: Timestamp) {
+        let journal = &self.context.parts.journal;
+        journal.input(now, &input);
+        let effects = self.planner.take(input, now);
+        let Effects { questions, orders, records, released, dropped, events } = effects;
+        for event in events {
+            journal.tell(now, event);
         }
+        let context = self.context;
+        for question in questions {
+            let of = question.of.clone();
+            let answer = context.parts.modules.decide(question);
+            self.pending.push(Box::pin(async move { Ok(Arrival::Answered(of, answer.await)) }));
+        }
+        for order in orders {
+            self.pending.push(Box::pin(async move {
+                let outcome = context.carry_out(&order).await?;
+                Ok(Arrival::Finished(order.id, outcome))
+            }));
+        }
+        for (series, until) in released {
+            self.metrics.release(series, until);
+        }
+        for series in dropped {
+            self.metrics.forget(series);
+        }
+        self.write_records(records);
     }
 
     /// Takes over what was stored, and loops until the leadership is lost.
     pub(super) async fn run(
         &mut self,
-        stored: &Stored,
+        stored: &Contents,
         registrations: mpsc::Receiver<Vec<Change>>,
         metrics: mpsc::Receiver<Vec<Change>>,
     ) -> Result<Infallible, LeadershipLost> {
@@ -93,62 +137,72 @@ impl<'c, W: World> Engine<'c, W> {
         self.serve(registrations, metrics).await
     }
 
-    /// The records of the instances that there are, by key.
+    /// The records of the instances that there are or shall be, by key.
     pub(super) fn records(&self) -> Vec<(String, String)> {
-        self.brain.board.posts.iter().flat_map(Post::records).collect()
+        self.planner.services().flat_map(|state| self.records_of(state)).collect()
     }
 
-    async fn take_over(&mut self, stored: &Stored) -> Result<(), LeadershipLost> {
+    fn records_of(&self, state: &ServiceState) -> Vec<(String, String)> {
+        let spec = state.spec();
+        let there = state.population().iter().filter(|(_, instance)| instance.phase != Phase::Stopping);
+        let record = there.map(|(slot, instance)| {
+            let unit = spec.unit_name(slot);
+            let configured = || spec.attached.iter().map(|template| template.unit_name(slot)).collect();
+            let attached = instance.attached.clone().unwrap_or_else(configured);
+            let key = record::instance_key(spec.id.as_str(), &unit);
+            let text = self.context.records.text(&key, &unit, &attached);
+            (key, text)
+        });
+        record.collect()
+    }
+
+    async fn take_over(&mut self, stored: &Contents) -> Result<(), LeadershipLost> {
         let context = self.context;
         context.parts.health.enter(Stage::TakingOver);
         for key in &stored.unreadable {
-            tracing::warn!(key, "cannot be read, and is taken as not there");
+            context.tell(EngineEvent::Unreadable { key: key.clone() });
         }
-        let document = self.config.document.to_string();
-        let (wrote, inventory) = tokio::join!(
-            async {
-                context.put(record::STATUS, self.status.as_str()).await?;
-                let before = stored.configuration.as_deref().map(serde_json::from_str::<Value>);
-                if !matches!(&before, Some(Ok(before)) if *before == self.config.document) {
-                    if before.is_some() {
-                        tracing::info!("the configuration differs from the stored one, and is applied");
-                    }
-                    context.put(record::CONFIGURATION, &document).await?;
-                }
-                Ok(())
-            },
-            looking::look(context),
-        );
+        let (wrote, inventory) =
+            tokio::join!(write_start(context, self.config, stored, self.status), looking::look(context));
         wrote?;
+        let units = inventory.len();
         context.set_inventory(inventory);
-        let mut effects = Effects::default();
-        self.brain.take_over(stored, context.inventory(), context.parts.clock.now(), &mut effects);
-        for service in stored.templates.keys() {
-            if !self.brain.board.by_name.contains_key(service) {
-                self.write(record::template_key(service), None);
-            }
-        }
-        // Every start is a new chance; if it is in vain, that is written again.
-        let unusable = context.parts.modules.unusable();
-        self.brain.ask_at_once(&unusable, context.parts.clock.now());
-        let in_vain = self.brain.policy_status_keys(&unusable);
-        let stale = stored.troubles.iter().filter(|key| !in_vain.contains(key)).cloned();
-        for key in stale.chain(self.brain.unasked(stored)).collect::<Vec<_>>() {
-            self.write(key, None);
-        }
-        let instances: u32 = self.brain.board.posts.iter().map(|post| post.roster.count()).sum();
-        tracing::info!(
-            services = self.brain.board.posts.len(),
-            instances,
-            units_in_fleet = context.inventory().len(),
-            status = self.status.as_str(),
-            "took over"
-        );
+        self.turn(Input::Look(context.inventory().look()));
+        self.tidy_up(stored);
+        let services = self.planner.services();
+        let instances = services.map(|state| state.population().count()).sum();
+        let (services, status) = (self.planner.services().count(), self.status.as_str());
+        context.tell(EngineEvent::TookOver { services, instances, units, status });
         context.parts.health.enter(Stage::Leading(self.status));
-        self.apply(effects);
         self.pending.push(Box::pin(looking::look_after(context, Pace::first())));
         self.await_modules();
         Ok(())
+    }
+
+    /// Removes what a former run wrote and is not true any more.
+    fn tidy_up(&mut self, stored: &Contents) {
+        let unknown = stored.templates.keys().filter(|service| self.planner.service(service).is_none());
+        let mut gone: Vec<String> = unknown.map(|service| record::template_key(service)).collect();
+        // Every start is a new chance; if it is in vain, that is written again.
+        let unusable = self.context.parts.modules.unusable();
+        let asked: BTreeSet<&Use> = self.planner.asked().collect();
+        let in_vain: Vec<String> = asked
+            .iter()
+            .filter(|of| unusable.contains(&of.policy))
+            .map(|of| record::policy_status_key(of.service.as_str(), of.policy.as_str()))
+            .collect();
+        gone.extend(stored.troubles.iter().filter(|key| !in_vain.contains(key)).cloned());
+        for (service, states) in &stored.left.policy_states {
+            let uses = states.keys().map(|policy| Use { service: service.clone(), policy: policy.clone() });
+            let unasked = uses.filter(|of| !asked.contains(of));
+            gone.extend(unasked.map(|of| record::policy_state_key(of.service.as_str(), of.policy.as_str())));
+        }
+        for key in gone {
+            self.write(key, None);
+        }
+        if !unusable.is_empty() {
+            self.turn(Input::Ask(unusable));
+        }
     }
 
     async fn serve(
@@ -164,19 +218,16 @@ impl<'c, W: World> Engine<'c, W> {
                 biased;
                 // First, so that it is answered however much there is to do.
                 () = health.answer() => {}
-                Some(event) = self.pending.next() => match event? {
-                    Event::Looked(inventory, newcomer) => {
+                Some(arrival) = self.pending.next() => match arrival? {
+                    Arrival::Looked(inventory, newcomer) => {
                         pace = pace.after(inventory.asked_at.elapsed(), newcomer);
                         self.looked(inventory, pace);
                     }
-                    event => self.take(event),
+                    arrival => self.take(arrival),
                 },
-                Some(changes) = registrations.recv() => self.brain.take_registrations(&changes),
+                Some(changes) = registrations.recv() => self.take_registrations(&changes),
                 // Samples that were there before the start are read when it is known whose they are.
-                Some(changes) = metrics.recv(), if self.brain.knows_owners() => {
-                    let effects = self.brain.take_metrics(&changes, self.context.parts.clock.now());
-                    self.apply(effects);
-                }
+                Some(changes) = metrics.recv(), if self.planner.knows_owners() => self.take_samples(&changes),
                 () = sleep(question_due.unwrap_or_default()), if question_due.is_some() => {}
             }
             self.ask();
@@ -185,96 +236,88 @@ impl<'c, W: World> Engine<'c, W> {
         }
     }
 
-    fn take(&mut self, event: Event) {
-        match event {
-            Event::Finished(job, outcome) => {
-                let mut effects = Effects::default();
-                self.brain.board.finished(&job, outcome, self.context.parts.clock.now(), &mut effects);
-                self.apply(effects);
-            }
-            Event::TemplateWritten(index) => {
-                if self.writing.remove(&index) == Some(true) {
-                    self.write_template(index);
-                }
-            }
-            Event::Answered(index, answer) => {
-                let mut effects = Effects::default();
-                self.brain.answered(index, answer, self.context.parts.clock.now(), &mut effects);
-                self.apply(effects);
-            }
-            Event::StateDue(index) => self.write_state(index),
-            Event::StateWritten(index) => {
-                if self.saving.remove(&index) == Some(true) {
-                    self.save_state(index);
-                }
-            }
-            Event::Renewed(policies) => {
-                let mut effects = Effects::default();
-                self.brain.renewed(&policies, self.context.parts.clock.now(), &mut effects);
-                self.apply(effects);
+    fn take(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Finished(action, outcome) => self.turn(Input::Ended(action, outcome)),
+            Arrival::Answered(of, answer) => self.turn(Input::Answer(of, answer)),
+            Arrival::Renewed(policies) => {
+                self.turn(Input::Renewed(policies));
                 self.await_modules();
             }
-            Event::CleanUpDue => self.delete_unneeded(),
-            Event::Deleted => self.cleaning = false,
-            Event::Looked(..) | Event::Done => {}
+            Arrival::TemplateWritten(service) => {
+                if self.writing.remove(&service) == Some(true) {
+                    self.write_template(service);
+                }
+            }
+            Arrival::StateDue(of) => self.write_state(of),
+            Arrival::StateWritten(of) => {
+                if self.saving.remove(&of) == Some(true) {
+                    self.save_state(of);
+                }
+            }
+            Arrival::CleanUpDue => self.delete_unneeded(),
+            Arrival::Deleted => self.cleaning = false,
+            Arrival::Looked(..) | Arrival::Done => {}
+        }
+    }
+
+    fn take_registrations(&mut self, changes: &[Change]) {
+        let changes = registrations(&self.config.etcd.application_base, changes);
+        if !changes.is_empty() {
+            self.turn(Input::Registrations(changes));
+        }
+    }
+
+    fn take_samples(&mut self, changes: &[Change]) {
+        let now = self.context.parts.clock.now();
+        for batch in self.metrics.take(changes, now) {
+            self.turn_at(Input::Samples(batch), now);
         }
     }
 
     /// How long it is until a policy is to be asked.
     fn question_due(&self) -> Option<Duration> {
-        let due = self.brain.advisors.next_due()?;
+        let due = self.planner.next_due()?;
         Some(due.duration_since(self.context.parts.clock.now()).try_into().unwrap_or_default())
     }
 
     /// Takes over modules that change.
     fn await_modules(&self) {
         let context = self.context;
-        self.pending.push(Box::pin(async move { Ok(Event::Renewed(context.parts.modules.renewed().await)) }));
+        self.pending
+            .push(Box::pin(async move { Ok(Arrival::Renewed(context.parts.modules.renewed().await)) }));
     }
 
-    /// Asks the policies that are due.
+    /// Asks the policies that are due. Each is handed over before the next question is made: with many, the first are
+    /// answered meanwhile.
     fn ask(&mut self) {
-        if self.brain.advisors.next_due().is_none_or(|due| due > self.context.parts.clock.now()) {
-            return;
-        }
-        let context = self.context;
-        let now = context.parts.clock.now();
-        // Each is handed over before the next is made: with many, the first are answered meanwhile.
-        while let Some((index, question)) = self.brain.question(now) {
-            let answer = context.parts.modules.decide(question);
-            self.pending.push(Box::pin(async move { Ok(Event::Answered(index, answer.await)) }));
+        let now = self.context.parts.clock.now();
+        while self.planner.next_due().is_some_and(|due| due <= now) {
+            self.turn_at(Input::Tick, now);
         }
     }
 
     fn looked(&mut self, inventory: Inventory, pace: Pace) {
         self.context.set_inventory(inventory);
-        let mut effects = Effects::default();
-        self.brain.look(self.context.inventory(), self.context.parts.clock.now(), &mut effects);
-        self.apply(effects);
+        self.turn(Input::Look(self.context.inventory().look()));
         self.pending.push(Box::pin(looking::look_after(self.context, pace)));
     }
+}
 
-    /// Sets going what follows from an event.
-    fn apply(&mut self, effects: Effects) {
-        let context = self.context;
-        for job in effects.jobs {
-            let job = Box::new(job);
-            self.pending.push(Box::pin(async move {
-                let outcome = context.carry_out(&job).await?;
-                Ok(Event::Finished(job, outcome))
-            }));
+/// Writes what stands at the beginning of every term: the status, and the configuration if it is another than the stored one.
+async fn write_start<W: World>(
+    context: &Context<W>,
+    config: &Config,
+    stored: &Contents,
+    status: Status,
+) -> Result<(), LeadershipLost> {
+    context.put(record::STATUS, status.as_str()).await?;
+    let before = stored.configuration.as_deref().map(serde_json::from_str::<Value>);
+    if !matches!(&before, Some(Ok(before)) if *before == config.document) {
+        if before.is_some() {
+            context.tell(EngineEvent::ConfigurationChanged);
         }
-        for index in effects.templates {
-            self.write_template(index);
-        }
-        for index in effects.statuses {
-            self.write_service_status(index);
-        }
-        for index in effects.policy_states {
-            self.save_state(index);
-        }
-        for index in effects.policy_statuses {
-            self.write_policy_status(index);
-        }
+        context.put(record::CONFIGURATION, &config.document.to_string()).await?;
     }
+    Ok(())
 }

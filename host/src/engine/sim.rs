@@ -50,7 +50,8 @@ async fn process(world: &Arc<Mutex<Universe>>, holder: &str, mortal: bool, confi
     let link = Link::new(world, mortal);
     let rng = fastrand::Rng::with_seed(7);
     let (store, fleet, clock, health) = (link.clone(), link.clone(), link.clone(), Arc::default());
-    let parts = Parts { store, fleet, clock, modules: link, health, rng };
+    let journal = Arc::new(crate::journal::Log::default());
+    let parts = Parts { store, fleet, clock, modules: link, health, journal, rng };
     let served: Result<(), ()> =
         lead::serve::<Simulated, _>(parts, holder, TTL, |_| Ok(config.clone()), std::future::pending()).await;
     assert_eq!(served, Ok(()));

@@ -7,7 +7,8 @@ use crate::config::{
     Cleanup, Config, EtcdPaths, MetricWindow, PolicyKind, Role, ScalingPolicy, Service, UnitFile, WasmPolicy,
 };
 use crate::fleet::UnitOption;
-use crate::scaling::{Bounds, MetricName, Operator, Ports, Rule};
+use crate::metrics::MetricName;
+use crate::scaling::{Bounds, Operator, Ports, ThresholdRule};
 use crate::wasm::Limits;
 
 /// What a test cares about.
@@ -56,7 +57,7 @@ fn policy(name: &str, operator: Operator, threshold: f64, given: &Given<'_>) -> 
             unit: None,
             span: SignedDuration::from_secs(given.period),
         }],
-        kind: PolicyKind::Threshold(Rule {
+        kind: PolicyKind::Threshold(ThresholdRule {
             operator,
             threshold,
             period: SignedDuration::from_secs(given.period),

@@ -28,7 +28,7 @@ const EVERY_DEFAULT: SignedDuration = SignedDuration::from_secs(10);
 /// The shortest distance: it takes etcd about as long to write one, and time stamps have no more digits.
 const EVERY_MIN: SignedDuration = SignedDuration::from_millis(1);
 /// The most samples in all: as many as Dynamite keeps.
-const SAMPLES_MAX: usize = crate::metrics::SAMPLES_MAX;
+const SAMPLES_MAX: usize = crate::scaling::SAMPLES_MAX;
 
 /// Reads the description that the flags name. Their paths beat those of the file.
 ///

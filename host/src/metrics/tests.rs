@@ -1,7 +1,7 @@
 //! What comes out of keys that go in.
 
 use super::*;
-use crate::engine::test_config::{Given, config};
+use crate::scaling::SERIES_MAX;
 
 const BASE: i64 = 1_438_089_350;
 
@@ -9,156 +9,149 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(BASE + second).unwrap()
 }
 
-/// Metrics of a configuration with one policy, and the time now, ten minutes after the first sample.
-struct Fixture {
-    metrics: Metrics,
-    now: Timestamp,
+fn signal(metric: &str, aggregated: bool) -> KeptSignal {
+    let signal = SignalSpec { service_type: "web".to_owned(), metric: metric.to_owned(), aggregated };
+    KeptSignal { signal, span: jiff::SignedDuration::ZERO }
 }
 
-impl Fixture {
-    fn new(metric: &str, aggregated: bool, period: i64) -> Self {
-        let config = config(&Given { metric, aggregated, period, ..Given::default() });
-        Self { metrics: Metrics::new(&config), now: at(600) }
-    }
-
-    fn put(&mut self, key: &str, value: &str) -> Option<Skipped> {
-        self.metrics.put(key, value, self.now).map(|(skipped, _)| skipped)
-    }
-
-    /// Puts samples of instance `i` at these seconds.
-    fn put_all(&mut self, seconds: impl IntoIterator<Item = i64>) {
-        for second in seconds {
-            assert_eq!(self.put(&key("i", second), "1"), None, "{second}");
-        }
-    }
-
-    /// The seconds of the samples that come out.
-    fn fresh(&mut self) -> Vec<i64> {
-        let fresh = self.metrics.fresh(self.now, true);
-        fresh.iter().map(|fresh| fresh.sample.at.as_second() - BASE).collect()
-    }
-
-    fn unneeded(&mut self) -> Vec<String> {
-        self.metrics.take_unneeded(usize::MAX)
-    }
+fn of(signals: &[KeptSignal]) -> Metrics {
+    Metrics::new("/metrics", Cleanup::WhenUnneeded, signals)
 }
 
 fn key(instance: &str, second: i64) -> String {
     format!("/metrics/web/{instance}/cpu/{}", BASE + second)
 }
 
-#[test]
-fn samples_come_out_once_and_in_the_order_of_their_time() {
-    let mut fixture = Fixture::new("cpu", false, 60);
-    fixture.put_all([3, 1, 2]);
-    fixture.put(&key("j", 2), "1");
-    assert_eq!(fixture.fresh(), [1, 2, 2, 3]);
-    assert_eq!(fixture.fresh(), [] as [i64; 0]);
+fn put(key: &str, value: &str) -> Change {
+    Change::Put { key: key.to_owned(), value: value.to_owned() }
+}
+
+/// What comes of one change, ten minutes after the first sample.
+fn one(metrics: &mut Metrics, key: &str, value: &str) -> SampleBatch {
+    let mut batches = metrics.take(&[put(key, value)], at(600));
+    batches.pop().unwrap_or_else(|| metrics.batch())
+}
+
+fn values(batch: &SampleBatch) -> Vec<f64> {
+    batch.readings.iter().map(|reading| reading.value).collect()
 }
 
 #[test]
-fn a_sample_not_newer_than_the_last_is_ignored() {
-    let mut fixture = Fixture::new("cpu", false, 60);
-    fixture.put_all([10]);
-    assert_eq!(fixture.fresh(), [10]);
-    assert_eq!(fixture.put(&key("i", 9), "1"), Some(Skipped::Late));
-    assert_eq!(fixture.put(&key("i", 10), "2"), Some(Skipped::Late));
-    assert_eq!(fixture.fresh(), [] as [i64; 0]);
-    assert_eq!(fixture.put(&key("j", 9), "1"), None, "another series has its own order");
+fn a_series_is_opened_once_and_then_read() {
+    let mut metrics = of(&[signal("cpu", false)]);
+    let first = one(&mut metrics, &key("i", 1), "5");
+    let series = SeriesId { place: 0, life: 0 };
+    let opened = Opened { series, signal: signal("cpu", false).signal, instance: "i".to_owned(), at: at(1) };
+    assert_eq!(
+        (&first.opened, &first.readings),
+        (&vec![opened], &vec![Reading { series, at: at(1), value: 5.0 }])
+    );
+    let second = one(&mut metrics, &key("i", 2), "6");
+    assert_eq!((second.opened.len(), values(&second)), (0, vec![6.0]));
+    assert_eq!(one(&mut metrics, &key("j", 2), "7").opened[0].series.place, 1);
+}
+
+#[test]
+fn a_snapshot_is_told_apart_from_what_comes_after() {
+    let mut metrics = of(&[signal("cpu", false)]);
+    let changes = [
+        put(&key("i", 0), "1"),
+        Change::SnapshotStart,
+        put(&key("i", 1), "1"),
+        Change::SnapshotEnd,
+        put(&key("i", 2), "1"),
+    ];
+    let batches = metrics.take(&changes, at(600));
+    let stretches: Vec<_> = batches.iter().map(|batch| (batch.stretch, batch.readings.len())).collect();
+    assert_eq!(stretches, [(Stretch::Live, 1), (Stretch::SnapshotEnd, 1), (Stretch::Live, 1)]);
+    let begun = metrics.take(&[Change::SnapshotStart, put(&key("i", 3), "1")], at(600));
+    assert_eq!(begun[0].stretch, Stretch::Snapshot);
+    let ended = metrics.take(&[Change::SnapshotEnd], at(600));
+    assert_eq!((ended.len(), ended[0].stretch), (1, Stretch::SnapshotEnd), "told even if nothing is in it");
 }
 
 #[test]
 fn aggregated_and_other_metrics_are_told_apart() {
-    let mut fixture = Fixture::new("cpu", true, 60);
-    assert_eq!(fixture.put("/metrics/web/cpu/1438089350", "1"), None);
+    let mut metrics = of(&[signal("cpu", true)]);
+    assert_eq!(values(&one(&mut metrics, "/metrics/web/cpu/1438089350", "1")), [1.0]);
     for key in [&*key("i", 1), "/metrics/db/cpu/1438089350", "/metrics/web/mem/1438089350", "/else/web/cpu/1"]
     {
-        assert_eq!(fixture.put(key, "1"), None, "{key}");
+        assert!(one(&mut metrics, key, "1").is_empty(), "{key}");
     }
-    assert_eq!(fixture.fresh(), [0]);
-    assert_eq!(fixture.metrics.counts().samples, 1);
 }
 
 #[test]
-fn bad_values_and_times_are_counted_and_reported_once_a_prefix() {
-    let mut fixture = Fixture::new("cpu", false, 60);
-    let now = fixture.now;
-    let mut put = |key: &str, value| fixture.metrics.put(key, value, now);
-    assert_eq!(put(&key("i", 1), "ten"), Some((Skipped::BadValue, true)));
-    assert_eq!(put(&key("i", 2), "NaN"), Some((Skipped::BadValue, false)));
-    assert_eq!(put(&key("j", 2), "{}"), Some((Skipped::BadValue, true)));
-    assert_eq!(put("/metrics/web/i/cpu/noon", "1"), Some((Skipped::BadTime, true)));
-    assert_eq!(put("/metrics/web/i/cpu/9438089350", "1"), Some((Skipped::BadTime, false)), "centuries ahead");
-    assert_eq!(put(&key("i", 3), "1"), None, "the series goes on");
-    let counts = fixture.metrics.counts();
-    assert_eq!((counts.samples, counts.bad_value, counts.bad_time), (1, 3, 2));
+fn a_value_with_several_fields_is_a_sample_of_each() {
+    let mut metrics = of(&[signal("time.p50", false), signal("time.p95", false)]);
+    let text = r#"{"p50": 1, "p95": 2}"#;
+    let first = one(&mut metrics, "/metrics/web/i/time/1438089350", text);
+    assert_eq!((first.opened.len(), values(&first)), (2, vec![1.0, 2.0]));
+    let half = one(&mut metrics, "/metrics/web/i/time/1438089351", r#"{"p95": 3}"#);
+    assert_eq!((values(&half), half.skipped[0].why), (vec![3.0], Skipped::BadValue));
+    let [p50, p95] = [0, 1].map(|place| SeriesId { place, life: 0 });
+    metrics.release(p95, at(9));
+    assert_eq!(metrics.unneeded(), 0, "the other field needs them still");
+    metrics.release(p50, at(1));
+    assert_eq!(metrics.take_unneeded(9), ["/metrics/web/i/time/1438089350"]);
 }
 
 #[test]
-fn a_key_is_unneeded_when_its_series_has_left_it_a_window_behind() {
-    let mut fixture = Fixture::new("cpu", false, 10);
-    fixture.put_all([0, 5, 10]);
-    assert_eq!(fixture.unneeded(), [] as [String; 0]);
-    fixture.put(&key("j", 100), "1");
-    assert_eq!(fixture.unneeded(), [] as [String; 0], "another series says nothing about this one");
-    fixture.put_all([11]);
-    assert_eq!(fixture.unneeded(), [key("i", 0)]);
-    fixture.put(&key("i", 500), "nonsense");
-    assert_eq!(fixture.unneeded(), [] as [String; 0], "a bad value says nothing about time");
+fn bad_values_and_times_are_told_once_a_prefix() {
+    let mut metrics = of(&[signal("cpu", false)]);
+    let mut skipped = |key: &str, value| {
+        let batch = one(&mut metrics, key, value);
+        batch.skipped.first().map(|skipped| (skipped.why, skipped.first_at.is_some()))
+    };
+    assert_eq!(skipped(&key("i", 1), "ten"), Some((Skipped::BadValue, true)));
+    assert_eq!(skipped(&key("i", 2), "NaN"), Some((Skipped::BadValue, false)));
+    assert_eq!(skipped(&key("j", 2), "{}"), Some((Skipped::BadValue, true)));
+    assert_eq!(skipped("/metrics/web/i/cpu/noon", "1"), Some((Skipped::BadTime, true)));
+    assert_eq!(
+        skipped("/metrics/web/i/cpu/9438089350", "1"),
+        Some((Skipped::BadTime, false)),
+        "centuries ahead"
+    );
+    assert_eq!(skipped(&key("i", 3), "1"), None, "the series goes on");
+    assert_eq!(skipped(&key("i", 3), "2"), Some((Skipped::Late, false)), "a key that is written again");
 }
 
 #[test]
-fn a_series_silent_for_its_window_and_a_day_goes_with_its_keys() {
-    let mut fixture = Fixture::new("cpu", false, 10);
-    fixture.put_all([600]);
-    fixture.fresh();
-    let day = SignedDuration::from_hours(24);
-    assert!(fixture.metrics.drop_silent(at(600 + 9) + day).is_empty());
-    assert_eq!(fixture.metrics.drop_silent(at(600 + 10) + day).len(), 1);
-    assert_eq!(fixture.unneeded(), [key("i", 600)]);
-    assert_eq!(fixture.metrics.next_silence(), None);
-}
-
-#[test]
-fn a_policy_sees_a_silent_series_for_its_window_and_a_minute() {
-    for (period, shown) in [(300, 360), (0, 86_400)] {
-        let config = config(&Given { metric: "cpu", period, ..Given::default() });
-        let mut metrics = Metrics::new(&config);
-        let window = &config.policies["hot"].windows[0];
-        let signal = metrics.subscribe(window);
-        // The clock of whoever writes is five minutes behind.
-        metrics.put(&key("i", 300), "1", at(600));
-        metrics.fresh(at(600), true);
-        let seen = |second| metrics.seen(signal, window, at(second), |_| Writer::Unknown).series.len();
-        assert_eq!([seen(600), seen(600 + shown), seen(601 + shown)], [1, 1, 0], "over {period}s");
+fn keys_are_unneeded_when_their_samples_are() {
+    let mut metrics = of(&[signal("cpu", false)]);
+    for second in [0, 5, 10] {
+        one(&mut metrics, &key("i", second), "1");
     }
+    let series = SeriesId { place: 0, life: 0 };
+    metrics.release(series, at(5));
+    assert_eq!(metrics.take_unneeded(9), [key("i", 0)]);
+    one(&mut metrics, &key("i", 3), "1");
+    assert_eq!(metrics.take_unneeded(9), [key("i", 3)], "it comes too late to be needed");
+    metrics.forget(series);
+    assert_eq!(metrics.take_unneeded(9), [key("i", 5), key("i", 10)]);
+    let again = one(&mut metrics, &key("i", 11), "1");
+    assert_eq!(again.opened[0].series, SeriesId { place: 0, life: 1 }, "it is another series");
+    metrics.release(series, at(99));
+    assert_eq!(metrics.unneeded(), 0, "what is said of the former one is no matter");
 }
 
 #[test]
 fn cleaning_up_can_be_turned_off() {
-    let mut config = config(&Given { period: 10, ..Given::default() });
-    config.etcd.cleanup = Cleanup::Never;
-    let mut metrics = Metrics::new(&config);
-    for second in [0, 5, 100] {
-        metrics.put(&key("i", second), "1", at(600));
-    }
+    let mut metrics = Metrics::new("/metrics", Cleanup::Never, &[signal("cpu", false)]);
+    one(&mut metrics, &key("i", 0), "1");
+    metrics.forget(SeriesId { place: 0, life: 0 });
     assert_eq!(metrics.unneeded(), 0);
 }
 
 #[test]
 fn memory_stays_bounded_whatever_comes() {
-    let mut fixture = Fixture::new("cpu", false, 3_600_000);
-    let now = fixture.now;
-    let beyond = i64::try_from(SERIES_SAMPLES_MAX).unwrap() + 10;
-    let first = at(600).as_millisecond() - beyond;
-    for step in 0..beyond {
-        fixture.metrics.put(&format!("/metrics/web/i/cpu/{}", first + step), "1", now);
+    let mut metrics = of(&[signal("cpu", false)]);
+    for step in 0..100_010 {
+        one(&mut metrics, &format!("/metrics/web/i/cpu/{}", BASE * 1_000 + step), "1");
     }
-    assert_eq!(fixture.metrics.samples_held, SERIES_SAMPLES_MAX);
-    assert_eq!(fixture.unneeded().len(), 10);
+    assert_eq!(metrics.unneeded(), 10, "the oldest go");
+    let mut refused = 0;
     for series in 0..SERIES_MAX + 10 {
-        fixture.metrics.put(&key(&format!("many{series}"), 1), "1", now);
+        refused += one(&mut metrics, &key(&format!("many{series}"), 1), "1").skipped.len();
     }
-    assert_eq!(fixture.metrics.series.len(), SERIES_MAX);
-    assert_eq!(fixture.metrics.counts().too_many, 10 + 11);
+    assert_eq!(refused, 11, "one is there already");
 }

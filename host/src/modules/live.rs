@@ -10,16 +10,20 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
+use super::Modules;
 use super::file::{File, Stamp, stamp};
 use super::lanes::{Lane, Lanes};
 use super::ration::Ration;
-use super::{Modules, Question};
+use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Modules as Loaded, PolicyKind, WasmPolicy, takes};
-use crate::scaling::Verdict;
+use crate::journal::{Consequence, EngineEvent, Journal, SaidLevel};
+use crate::scaling::{Answer, FailureKind, PolicyError, PolicyId, Question, Usage};
 use crate::wasm::{Host, Level, LoadError, Log, Module};
 
 /// A decision that took longer than this is a slow one. A usual one takes some 30 us.
 const SLOW: Duration = Duration::from_millis(5);
+/// What is said of a decision that ended with the thread that made it.
+const CALL_LOST: &str = "its call was lost";
 /// How often files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -27,7 +31,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct LiveModules {
     host: Option<Host>,
-    policies: BTreeMap<String, Arc<Live>>,
+    policies: BTreeMap<PolicyId, Arc<Live>>,
     queue: Arc<Queue>,
 }
 
@@ -40,12 +44,13 @@ struct Queue(Mutex<Lanes<Task>>);
 struct Task {
     live: Arc<Live>,
     question: Question,
-    answer: oneshot::Sender<Result<Verdict, String>>,
+    answer: oneshot::Sender<Answer>,
 }
 
 #[derive(Debug)]
 struct Live {
-    name: String,
+    name: PolicyId,
+    journal: Arc<dyn Journal>,
     /// Its place in the lanes.
     index: usize,
     policy: WasmPolicy,
@@ -59,14 +64,14 @@ struct Live {
 impl LiveModules {
     /// The policies of a configuration, whose modules were loaded by `host`, as far as they can be used.
     #[must_use]
-    pub fn new(config: &Config, host: Option<Host>, loaded: &Loaded) -> Self {
+    pub fn new(config: &Config, host: Option<Host>, loaded: &Loaded, journal: &Arc<dyn Journal>) -> Self {
         let wasm = config.policies.values().filter_map(|policy| match &policy.kind {
             PolicyKind::Wasm(wasm) => Some((&policy.name, wasm)),
             PolicyKind::Threshold(_) => None,
         });
         let policies = wasm.enumerate().filter_map(|(index, (name, policy))| {
-            let live = Live::new((index, name), policy, loaded.get(name)?.clone());
-            Some((name.clone(), Arc::new(live)))
+            let live = Live::new((index, name), policy, loaded.get(name)?.clone(), journal.clone());
+            Some((live.name.clone(), Arc::new(live)))
         });
         let queue = Arc::new(Queue(Mutex::new(Lanes::new(config.policies.len()))));
         Self { host, policies: policies.collect(), queue }
@@ -103,8 +108,8 @@ impl Queue {
             }));
             let (verdict, pace) = match decided {
                 Ok(Some((verdict, pace))) => (verdict, pace),
-                Ok(None) => (Err("nobody asks".to_owned()), lane),
-                Err(_) => (Err("its call was lost".to_owned()), Lane::Slow),
+                Ok(None) => (failed(FailureKind::Lost, "nobody asks"), lane),
+                Err(_) => (failed(FailureKind::Lost, CALL_LOST), Lane::Slow),
             };
             let start = self.lanes().done(index, lane, pace);
             self.start(start);
@@ -114,22 +119,22 @@ impl Queue {
 }
 
 impl Modules for LiveModules {
-    fn decide(&self, question: Question) -> impl Future<Output = Result<Verdict, String>> + Send {
+    fn decide(&self, question: Question) -> impl Future<Output = Answer> + Send {
         let (answer, answered) = oneshot::channel();
-        match self.policies.get(&question.policy) {
+        match self.policies.get(&question.of.policy) {
             Some(live) => self.queue.add(Task { live: live.clone(), question, answer }),
             // Nobody else has the other end yet, so it is there to hear.
-            None => drop(answer.send(Err("its module was not loaded".to_owned()))),
+            None => drop(answer.send(failed(FailureKind::Unusable, "its module was not loaded"))),
         }
-        async { answered.await.unwrap_or_else(|_| Err("its call was lost".to_owned())) }
+        async { answered.await.unwrap_or_else(|_| failed(FailureKind::Lost, CALL_LOST)) }
     }
 
-    fn unusable(&self) -> Vec<String> {
+    fn unusable(&self) -> Vec<PolicyId> {
         let unusable = self.policies.values().filter(|live| live.module().is_err());
         unusable.map(|live| live.name.clone()).collect()
     }
 
-    async fn renewed(&self) -> Vec<String> {
+    async fn renewed(&self) -> Vec<PolicyId> {
         let Some(host) = &self.host else { return pending().await };
         loop {
             sleep(LOOK_EVERY).await;
@@ -150,35 +155,47 @@ impl Modules for LiveModules {
 }
 
 impl Live {
-    fn new((index, name): (usize, &str), policy: &WasmPolicy, module: Result<Arc<Module>, String>) -> Self {
+    fn new(
+        (index, name): (usize, &str),
+        policy: &WasmPolicy,
+        module: Result<Arc<Module>, String>,
+        journal: Arc<dyn Journal>,
+    ) -> Self {
         let mut file = File { last: stamp(&policy.module), read: None };
-        match &module {
-            Ok(module) => {
-                let about = module.description();
-                let (version, sha256) = (&*about.version, module.sha256());
-                tracing::info!(
-                    policy = name,
-                    version,
-                    sha256,
-                    "{name}: decided by the module {}",
-                    about.name
-                );
-                file.read = file.last;
-            }
-            // Its file is read again in any case: it may have been half written.
-            Err(error) => {
-                let path = policy.module.display().to_string();
-                tracing::error!(
-                    policy = name,
-                    file = path,
-                    error,
-                    "{name}: its module cannot be used, so it keeps the instances that there are until a good file is there"
-                );
-            }
+        if module.is_ok() {
+            file.read = file.last;
         }
-        let (name, policy) = (name.to_owned(), policy.clone());
+        let (name, policy) = (PolicyId::from(name), policy.clone());
         let ration = Mutex::new(Ration::new(Instant::now()));
-        Self { name, index, policy, module: RwLock::new(module), file: Mutex::new(file), ration }
+        let told = module.clone();
+        let (module, file) = (RwLock::new(module), Mutex::new(file));
+        let live = Self { name, journal, index, policy, module, file, ration };
+        match told {
+            Ok(module) => live.tell_loaded(&module, None),
+            // Its file is read again in any case: it may have been half written.
+            Err(error) => live.tell_refused(error, Consequence::NoneFromTheStart),
+        }
+        live
+    }
+
+    fn tell(&self, event: EngineEvent) {
+        self.journal.tell(SystemClock.now(), event);
+    }
+
+    fn path(&self) -> String {
+        self.policy.module.display().to_string()
+    }
+
+    fn tell_loaded(&self, module: &Module, file: Option<String>) {
+        let about = module.description();
+        let (name, version) = (about.name.clone(), about.version.clone());
+        let (policy, sha256) = (self.name.clone(), module.sha256().to_owned());
+        self.tell(EngineEvent::ModuleLoaded { policy, name, version, sha256, file });
+    }
+
+    fn tell_refused(&self, error: String, consequence: Consequence) {
+        let (policy, file) = (self.name.clone(), self.path());
+        self.tell(EngineEvent::ModuleRefused { policy, file, error, consequence });
     }
 
     /// The state of its file, if that is to be read.
@@ -186,12 +203,7 @@ impl Live {
         let stamp = stamp(&self.policy.module);
         let mut file = self.file();
         if stamp.is_none() && file.last.is_some() {
-            let (policy, path) = (&*self.name, self.policy.module.display().to_string());
-            tracing::warn!(
-                policy,
-                file = path,
-                "{policy}: the file of its module is gone; after a restart it could not decide"
-            );
+            self.tell(EngineEvent::ModuleGone { policy: self.name.clone(), file: self.path() });
         }
         file.due(stamp)
     }
@@ -209,32 +221,24 @@ impl Live {
     }
 
     /// Decides, and says what lane the next decision is for.
-    fn decide(&self, question: Question) -> (Result<Verdict, String>, Lane) {
+    fn decide(&self, question: Question) -> (Answer, Lane) {
         let module = match self.module() {
             Ok(module) => module,
-            Err(error) => return (Err(error), Lane::Slow),
+            Err(error) => return (failed(FailureKind::Unusable, error), Lane::Slow),
         };
-        let Question { seen, state, .. } = question;
-        let service = seen.service.name.clone();
+        let Question { of, seen, state } = question;
         let began = Instant::now();
         let run = module.decide(&self.policy.config, seen, &state, &self.policy.limits);
         let took = began.elapsed();
         let pace = if took > SLOW || run.result.is_err() { Lane::Slow } else { Lane::Quick };
-        self.tell(&service, &run.log);
-        tracing::debug!(
-            service,
-            policy = self.name,
-            fuel = run.fuel,
-            ?took,
-            memory = run.memory_bytes,
-            "asked"
-        );
-        (run.result.map_err(|error| error.to_string()), pace)
+        self.pass_on(of.service.as_str(), &run.log);
+        let usage = Usage { fuel: run.fuel, memory_bytes: run.memory_bytes, took };
+        (Answer { result: run.result.map_err(PolicyError::from), usage }, pace)
     }
 
-    /// The lines of a module, in the daemon's log, as far as they are shown and do not flood it.
-    fn tell(&self, service: &str, log: &Log) {
-        let policy = &*self.name;
+    /// The lines of a module, as far as they are shown and are no flood.
+    fn pass_on(&self, service: &str, log: &Log) {
+        let policy = &self.name;
         let now = Instant::now();
         let mut ration = self.ration.lock().unwrap_or_else(PoisonError::into_inner);
         for line in &log.lines {
@@ -242,20 +246,17 @@ impl Live {
             if !is_shown || !ration.take(now) {
                 continue;
             }
-            let text = &*line.text;
-            match line.level {
-                Level::Debug => tracing::debug!(service, policy, "{service}: {policy} says: {text}"),
-                Level::Info => tracing::info!(service, policy, "{service}: {policy} says: {text}"),
-                Level::Warn => tracing::warn!(service, policy, "{service}: {policy} says: {text}"),
-            }
+            let level = match line.level {
+                Level::Debug => SaidLevel::Debug,
+                Level::Info => SaidLevel::Info,
+                Level::Warn => SaidLevel::Warn,
+            };
+            let (service, policy, text) = (service.to_owned(), policy.clone(), line.text.clone());
+            self.tell(EngineEvent::Said { service, policy, level, text });
         }
         ration.leave_out(log.left_out);
         if let Some(lines) = ration.untold(now) {
-            tracing::warn!(
-                policy,
-                lines,
-                "{policy}: it says more than is logged; {lines} lines were left out"
-            );
+            self.tell(EngineEvent::SaidTooMuch { policy: policy.clone(), lines });
         }
     }
 
@@ -265,15 +266,12 @@ impl Live {
     async fn reload(self: Arc<Self>, host: Host, loaded: Vec<Arc<Module>>, queue: &Queue) -> bool {
         let live = self.clone();
         let checked = spawn_blocking(move || live.check(&host, &loaded)).await;
-        let (policy, file) = (&*self.name, self.policy.module.display().to_string());
         let error = match checked {
             Ok(Ok(module)) => {
                 if self.module().is_ok_and(|old| old.sha256() == module.sha256()) {
                     return false;
                 }
-                let about = module.description();
-                let (version, sha256) = (&*about.version, module.sha256());
-                tracing::info!(policy, file, version, sha256, "{policy}: took over a new module");
+                self.tell_loaded(&module, Some(self.path()));
                 self.decide_by(Ok(module));
                 queue.lanes().distrust(self.index);
                 return true;
@@ -281,16 +279,8 @@ impl Live {
             Ok(Err(error)) => error,
             Err(error) => error.to_string(),
         };
-        if self.module().is_ok() {
-            tracing::error!(
-                policy,
-                file,
-                error,
-                "{policy}: the changed module is refused; the old one stays, and a restart would find none"
-            );
-        } else {
-            tracing::error!(policy, file, error, "{policy}: its module still cannot be used");
-        }
+        let is_there = self.module().is_ok();
+        self.tell_refused(error, if is_there { Consequence::OldOneStays } else { Consequence::StillNone });
         false
     }
 
@@ -301,6 +291,11 @@ impl Live {
         takes(&module, config, limits).map_err(|why| format!("it does not take the configuration: {why}"))?;
         Ok(module)
     }
+}
+
+/// An answer without a run.
+fn failed(kind: FailureKind, words: impl Into<String>) -> Answer {
+    Answer { result: Err(PolicyError::new(kind, words)), usage: Usage::default() }
 }
 
 fn chain(error: &LoadError) -> String {

@@ -3,8 +3,9 @@
 use std::io::Write;
 use std::time::Duration;
 
+use crate::cases::decider::Subject;
 use crate::cases::file::{Case, Kind, read_text};
-use crate::cases::play::first_look;
+use crate::cases::world::World;
 use crate::cli::{BenchArgs, EXIT_FAILURE, EXIT_OK, Size};
 use crate::scaling::{Observation, SeenSeries, SeenWindow};
 use crate::wasm::{CallError, Module};
@@ -58,7 +59,7 @@ pub(super) fn run(args: &BenchArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
 /// Decides as often as it is told, each time with the state that the first decision left.
 fn measured(module: &Module, case: &Case, size: Size, rounds: u32) -> Result<Measured, CallError> {
     let (config, limits) = (case.policy.config.to_string(), &case.policy.limits);
-    let seen = observation(case, size);
+    let seen = observation(module, case, size)?;
     let state = module.decide(&config, seen.clone(), &[], limits).result?.state;
     let mut times = Vec::new();
     let (mut fuel, mut memory_bytes) = (0, 0);
@@ -77,15 +78,18 @@ fn measured(module: &Module, case: &Case, size: Size, rounds: u32) -> Result<Mea
 }
 
 /// What the case shows, with windows of this size in place of its own.
-fn observation(case: &Case, size: Size) -> Observation {
-    let mut seen = first_look(case).observation();
+fn observation(module: &Module, case: &Case, size: Size) -> Result<Observation, CallError> {
+    let contestant = Subject::begin(module, &case.policy).map_err(CallError::Refused)?;
+    let mut world = World::new(case, &contestant);
+    world.advance(&case.steps[0]);
+    let mut seen = world.observation();
     let now_ms = u64::try_from(seen.now.as_millisecond()).unwrap_or(0);
     let instances: Vec<String> =
         seen.service.instances.iter().map(|instance| instance.name.clone()).collect();
     for window in &mut seen.windows {
         fill(window, size, now_ms, &instances);
     }
-    seen
+    Ok(seen)
 }
 
 fn fill(window: &mut SeenWindow, size: Size, now_ms: u64, instances: &[String]) {

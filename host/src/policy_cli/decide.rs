@@ -8,10 +8,12 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::cases::amount::written;
+use crate::cases::decider::Subject;
 use crate::cases::expect::said;
-use crate::cases::play::{bounds, first_look, log_lines, summary};
+use crate::cases::play::{bounds, log_lines, summary};
+use crate::cases::world::{Verdicts, World};
 use crate::cli::{DecideArgs, EXIT_FAILURE, EXIT_OK, Format};
-use crate::scaling::{Observation, Verdict};
+use crate::scaling::{Answer, Observation, PolicyError, Usage, Verdict};
 use crate::wasm::{Log, Run};
 
 /// How much of a state is shown to people, in characters.
@@ -44,14 +46,20 @@ pub(super) fn run(args: &DecideArgs, out: &mut dyn Write) -> anyhow::Result<u8> 
     if let Err(error) = module.validate(&config, &case.policy.limits).result {
         anyhow::bail!("the policy refuses the configuration {config}: {error}");
     }
-    let world = first_look(case);
+    let contestant = Subject::begin(&module, &case.policy).map_err(anyhow::Error::msg)?;
+    let mut world = World::new(case, &contestant);
+    world.advance(&case.steps[0]);
     let seen = world.observation();
+    let _asked = world.ask();
     let began = super::stopwatch();
     let Run { result, fuel, memory_bytes, log } =
         module.decide(&config, seen.clone(), &state, &case.policy.limits);
     let took = began.elapsed();
-    let result = result.map_err(|error| error.to_string()).and_then(|verdict| world.checked(verdict));
-    let wanted = result.as_ref().ok().map(|verdict| world.wanted(&verdict.proposal));
+    let usage = Usage { fuel, memory_bytes, took };
+    let Verdicts { result, wanted } =
+        world.answer(Answer { result: result.map_err(PolicyError::from), usage });
+    let result = result.map_err(|error| error.words);
+    let wanted = result.is_ok().then_some(wanted);
     let decided = Decided { seen, result, wanted, took, fuel, memory_bytes, log };
     if let (Some(path), Ok(verdict)) = (&args.state_out, &decided.result) {
         std::fs::write(path, &verdict.state)

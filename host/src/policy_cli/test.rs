@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::report::{self, CaseResult, Report, SuiteResult};
-use crate::cases::builtin::Builtin;
-use crate::cases::decider::Subject;
+use crate::cases::decider::{Builtin, Subject};
 use crate::cases::file::{Kind, Suite, read};
 use crate::cases::play::play;
 use crate::cli::{BuiltinPolicy, EXIT_FAILURE, EXIT_OK, ReportFormat, TestArgs};

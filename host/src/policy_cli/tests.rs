@@ -161,7 +161,7 @@ fn a_run_that_names_unknown_instances_fails() {
     let stops = Policy { refusal, decide: &decide, ..policy() };
     let folder = Folder::new(&stops).with("in.yaml", "config: {}");
     let (code, said) = folder.run("run @policy.wasm --input @in.yaml");
-    assert!(code == 1 && said.contains("failed    it wants to stop nobody@1.service"), "{said}");
+    assert!(code == 1 && said.contains("failed    it wants `nobody@1.service` to stop"), "{said}");
 }
 
 #[test]

@@ -1,13 +1,16 @@
-//! What was decided for a service, and why: one enum for every reason there is, in words for the log.
+//! A decision about one service, as a value: its cause, what every policy said, which rules looked at it, what is done
+//! and what was spent. It is all that there is to say about it, and its words are here alone.
 
 use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
-use super::{Objection, Operator, Stance};
+use super::{Cooldown, Loss, PolicyId, Reason, ServiceId, Slot, Vote, Wish};
 
 /// The two ways a policy can scale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// More instances.
     Up,
@@ -16,7 +19,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// `up` or `down`, as in etcd keys and logs.
+    /// `up` or `down`, as in keys and logs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -35,303 +38,330 @@ impl Direction {
     }
 }
 
-/// What is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
-    /// Nothing.
-    Hold,
-    /// One instance more.
-    Up,
-    /// One instance less.
-    Down,
-    /// A unit is put back in its place; the count stays.
-    Replace,
+/// Tells decisions apart, over all terms of leadership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct DecisionId {
+    /// The term in which it was made: when it began, in milliseconds since 1970.
+    pub term: i64,
+    /// Which of that term, from 1.
+    pub number: u64,
 }
 
-/// A decision about one service.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Decision {
-    /// The service.
-    pub service: String,
-    /// What is done.
-    pub verb: Verb,
-    /// The unit that is started, stopped or replaced; `None` when nothing is.
-    pub unit: Option<String>,
+/// Tells actions apart: which action of which decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ActionId {
+    /// The decision.
+    pub decision: DecisionId,
+    /// Which of its actions, from 0.
+    pub index: usize,
+}
+
+/// Why a service is looked at. A decision has exactly one cause.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// A policy said something.
+    Vote(Vote),
+    /// There may be something to fill up or to shrink: at the start, after an action, after the bounds changed.
+    Review,
+    /// An instance was lost.
+    Lost {
+        /// Which.
+        slot: Slot,
+        /// How.
+        loss: Loss,
+    },
+    /// Units that are attached to an instance that is well were lost.
+    AttachedLost {
+        /// Which instance.
+        slot: Slot,
+        /// Which units, and how.
+        units: Vec<(String, Loss)>,
+    },
+    /// A former run left an instance, or had begun something with it.
+    Left {
+        /// Which.
+        slot: Slot,
+        /// What is known of it.
+        found: Found,
+    },
+    /// A former run left an instance that the specification does not know any more.
+    Unknown {
+        /// Its unit.
+        unit: String,
+    },
+    /// Somebody told Dynamite to.
+    Command(Command),
+}
+
+/// What is known of an instance that a former run left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// It was being removed.
+    Stopping,
+    /// It was being started, and is not recorded yet.
+    Starting,
+    /// It is recorded and lost.
+    Lost(Loss),
+    /// It is recorded and not certain to be well, or was being started once more.
+    Doubtful,
+}
+
+/// What somebody may tell Dynamite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// To have so many instances of a service, within its bounds.
+    Scale {
+        /// The service.
+        service: ServiceId,
+        /// How many.
+        to: u32,
+    },
+}
+
+/// One rule that looked at the wish, and what it made of it. Rules that let it pass are not listed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Stage {
+    /// The rule.
+    pub rule: Rule,
+    /// The count that was wanted.
+    pub before: u32,
+    /// The count that it left.
+    pub after: u32,
     /// Why.
     pub reason: Reason,
 }
 
+/// The rules that look at a wish, in the order in which they do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// `min_instance` and `max_instance`.
+    Bounds,
+    /// A policy that is for one direction does not act in the other.
+    Direction,
+    /// Without any sample a policy may want more, and has no say about less.
+    Data,
+    /// Services that are to run first.
+    Dependencies,
+    /// A policy rests after it scaled.
+    Rest,
+    /// The largest count wins, and who cannot say keeps instances.
+    Objections,
+    /// What is still starting serves nobody yet: the minimum stays up.
+    Starting,
+    /// Which instances go.
+    Victims,
+    /// Which slots are free.
+    Slots,
+}
+
+/// What is done with one unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Action {
+    /// What.
+    pub deed: Deed,
+    /// The slot of the instance; `None` for one that the specification does not know any more.
+    pub slot: Option<Slot>,
+    /// The unit that is started, stopped or put back in its place.
+    pub unit: String,
+    /// Why.
+    pub reason: Reason,
+    /// What is waited for before, as attempts failed.
+    pub backing_off: Option<BackingOff>,
+}
+
+impl Action {
+    /// Whether nothing is to be seen of it yet, as it waits after failed attempts to start an instance.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.deed == Deed::Start && self.backing_off.is_some()
+    }
+}
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deed {
+    /// An instance is brought up.
+    Start,
+    /// An instance is put back in its place; the count stays.
+    Replace,
+    /// An instance is taken away.
+    Stop,
+    /// An attached unit is put back in its place.
+    Mend,
+}
+
+/// Why an attempt waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackingOff {
+    /// How many attempts failed in a row.
+    pub attempts: u32,
+    /// How long this one waits.
+    pub pause: SignedDuration,
+}
+
+/// What a decision costs the policy that caused it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// The policy.
+    pub policy: PolicyId,
+    /// The direction in which it rests now.
+    pub direction: Direction,
+    /// Until when.
+    pub cooldown: Cooldown,
+    /// How many instances there were.
+    pub before: u32,
+    /// How many there are to be.
+    pub after: u32,
+}
+
+/// All that there is to say about a decision. Without actions it is a hold, and nothing is spent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// Its number.
+    pub id: DecisionId,
+    /// The service.
+    pub service: ServiceId,
+    /// When it was made, by the clock.
+    pub at: Timestamp,
+    /// Why the service was looked at.
+    pub cause: Cause,
+    /// What the other policies said last.
+    pub last: Vec<Vote>,
+    /// What the policy that caused it is taken to have said, within bounds and direction; it is heard by others.
+    pub heard: Option<Wish>,
+    /// How many instances there were.
+    pub count: u32,
+    /// The rules that made something of the wish, in order.
+    pub stages: Vec<Stage>,
+    /// How many instances are wanted, before and after.
+    pub wanted: (u32, u32),
+    /// What is done.
+    pub actions: Vec<Action>,
+    /// Why nothing is done, or not all of it.
+    pub hold: Option<Reason>,
+    /// What it cost.
+    pub spent: Option<Spent>,
+}
+
+/// A line about a decision: what is done with a unit, or that nothing is.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'d> {
+    service: &'d ServiceId,
+    /// What is done; `None`: nothing.
+    pub action: Option<&'d Action>,
+    /// Why.
+    pub reason: &'d Reason,
+}
+
+impl Decision {
+    /// Whether there is nothing to say: nothing is done, and nothing keeps anything from being done.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.actions.is_empty() && self.hold.is_none()
+    }
+
+    /// One line for each action, and one for what holds.
+    pub fn lines(&self) -> impl Iterator<Item = Line<'_>> {
+        let service = &self.service;
+        let actions = self.actions.iter().map(move |action| Line {
+            service,
+            action: Some(action),
+            reason: &action.reason,
+        });
+        actions.chain(self.hold.iter().map(move |reason| Line { service, action: None, reason }))
+    }
+}
+
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = match self.verb {
-            Verb::Hold => "hold",
-            Verb::Up => "up",
-            Verb::Down => "down",
-            Verb::Replace => "replace",
-        };
-        write!(f, "{}: {verb}", self.service)?;
-        if let Some(unit) = &self.unit {
-            write!(f, " {unit}")?;
-        }
-        write!(f, ": {}", self.reason)
-    }
-}
-
-/// A threshold policy that fired.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Firing {
-    /// The policy.
-    pub policy: String,
-    /// The metric.
-    pub metric: String,
-    /// The instance id of the series; `None` for an aggregated metric.
-    pub instance: Option<String>,
-    /// The value of the sample that fired.
-    pub value: f64,
-    /// The comparison.
-    pub operator: Operator,
-    /// What the value was compared with.
-    pub threshold: f64,
-    /// How long samples had satisfied the comparison by then.
-    pub lasted: SignedDuration,
-    /// The time of the sample that fired.
-    pub at: Timestamp,
-}
-
-/// How a unit of ours was lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Loss {
-    /// fleet does not know it any more.
-    Vanished,
-    /// systemd says so, with these states.
-    Failed(String),
-    /// Its process ended without a failure.
-    Ended,
-    /// Somebody changed its target state.
-    NotLaunched,
-}
-
-/// Why a decision was what it was.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Reason {
-    /// A threshold policy fired.
-    Threshold(Box<Firing>),
-    /// A policy in a module wants another count.
-    Policy {
-        /// The policy.
-        policy: String,
-        /// Its own words.
-        words: String,
-        /// The count that it wants.
-        wanted: u32,
-        /// The count that is made.
-        made: u32,
-    },
-    /// A decision of a policy in a module came to nothing.
-    PolicyFailed {
-        /// The policy.
-        policy: String,
-        /// What happened.
-        error: String,
-    },
-    /// Another policy does not want fewer instances, or cannot say.
-    Objected(Objection),
-    /// The policy scaled in this direction not long ago.
-    CoolingDown {
-        /// The policy.
-        policy: String,
-        /// Until then.
-        until: Timestamp,
-    },
-    /// There are fewer instances than wanted: at the start, after a failed attempt, or after the bounds changed.
-    BelowWanted {
-        /// Instances there are.
-        count: u32,
-        /// Instances there should be.
-        wanted: u32,
-    },
-    /// There are more instances than `max_instance` allows, as it was lowered.
-    AboveMaximum {
-        /// Instances there are.
-        count: u32,
-        /// The bound.
-        max: u32,
-    },
-    /// The configuration does not name the service, or the unit file, any more.
-    NotConfigured,
-    /// The unit was lost by itself.
-    Lost(Loss),
-    /// A former run wrote down that it was about to do this.
-    Resumed,
-    /// `max_instance` stops it.
-    AtMaximum {
-        /// Instances there are.
-        count: u32,
-        /// The bound.
-        max: u32,
-    },
-    /// `min_instance` stops it.
-    AtMinimum {
-        /// Instances there are.
-        count: u32,
-        /// The bound.
-        min: u32,
-    },
-    /// The instance that would go is still coming up.
-    StillStarting {
-        /// Its unit.
-        unit: String,
-    },
-    /// The instance that would go is going already.
-    AlreadyStopping {
-        /// Its unit.
-        unit: String,
-    },
-    /// Every number is taken.
-    NoFreeNumber,
-    /// Services that must run first do not run yet.
-    WaitingFor {
-        /// The first of them.
-        service: String,
-    },
-    /// Attempts failed and the next one is not due.
-    BackingOff {
-        /// How many failed in a row.
-        attempts: u32,
-        /// Until the next one.
-        pause: SignedDuration,
-    },
-    /// Every attempt failed; the next decision tries again.
-    GaveUp {
-        /// How many failed in a row.
-        attempts: u32,
-        /// What the last one said.
-        error: String,
-    },
-}
-
-impl Reason {
-    /// Whether the two reasons are of one kind, so that the second need not be told again.
-    #[must_use]
-    pub fn same_kind(&self, other: &Self) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Threshold(firing) => firing.fmt(f),
-            Self::Policy { policy, words, wanted, made } => {
-                let blank = if words.is_empty() { "" } else { " " };
-                write!(f, "{policy}: {words}{blank}")?;
-                if wanted == made {
-                    write!(f, "(to {made})")
-                } else {
-                    write!(f, "(wants {wanted}, gets {made})")
-                }
+        for (index, line) in self.lines().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
             }
-            Self::PolicyFailed { policy, error } => write!(f, "{policy} failed: {error}"),
-            Self::Objected(objection) => objection.fmt(f),
-            Self::CoolingDown { policy, until } => {
-                write!(f, "{policy} rests until {until} (cooldown_period)")
+            line.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service, action, reason } = self;
+        match action {
+            None => write!(f, "{service}: hold: {reason}"),
+            Some(Action { deed: Deed::Start, backing_off: Some(BackingOff { attempts, pause }), .. }) => {
+                let reason = Reason::BackingOff { attempts: *attempts, pause: *pause };
+                write!(f, "{service}: hold: {reason}")
             }
-            Self::BelowWanted { count, wanted } => write!(f, "{count} of {wanted} wanted"),
-            Self::AboveMaximum { count, max } => write!(f, "{count} are more than {max} (max_instance)"),
-            Self::NotConfigured => f.write_str("not in the configuration any more"),
-            Self::Lost(loss) => loss.fmt(f),
-            Self::Resumed => f.write_str("begun before a restart"),
-            Self::AtMaximum { count, max } => write!(f, "{count} of {max} (max_instance)"),
-            Self::AtMinimum { count, min } => write!(f, "{count} of {min} (min_instance)"),
-            Self::StillStarting { unit } => write!(f, "{unit} is still starting"),
-            Self::AlreadyStopping { unit } => write!(f, "{unit} is already stopping"),
-            Self::NoFreeNumber => f.write_str("no free instance number"),
-            Self::WaitingFor { service } => write!(f, "waiting for {service} (service_dependency)"),
-            Self::BackingOff { attempts, pause } => {
-                write!(f, "{attempts} failed attempts, next in {pause:#}")
-            }
-            Self::GaveUp { attempts, error } => {
-                write!(f, "gave up after {attempts} failed attempts: {error}")
-            }
+            Some(Action { deed, unit, .. }) => write!(f, "{service}: {deed} {unit}: {reason}"),
         }
     }
 }
 
-impl fmt::Display for Firing {
+impl fmt::Display for Deed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { policy, metric, value, operator, threshold, lasted, .. } = self;
-        write!(f, "{policy}: {metric}")?;
-        if let Some(instance) = &self.instance {
-            write!(f, " of {instance}")?;
-        }
-        let lasted = SignedDuration::from_millis_i128(lasted.as_millis());
-        let value = rounded(*value, *threshold);
-        write!(f, " is {value} ({operator} {threshold} for {lasted:#})")
-    }
-}
-
-/// A value with the six digits that people read, or with all where it would look like the threshold.
-fn rounded(value: f64, threshold: f64) -> f64 {
-    let short: f64 = format!("{value:.5e}").parse().unwrap_or(value);
-    if short.total_cmp(&threshold).is_eq() { value } else { short }
-}
-
-impl fmt::Display for Objection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { policy, stance } = self;
-        match stance {
-            Stance::NoData => write!(f, "{policy} has no data yet"),
-            Stance::Failed => write!(f, "{policy} failed, so nothing goes"),
-            Stance::Abstains | Stance::Stays => write!(f, "{policy} wants no fewer"),
-            Stance::Wants(count) => write!(f, "{policy} wants {count}"),
-        }
-    }
-}
-
-impl fmt::Display for Loss {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Vanished => f.write_str("fleet does not know it any more"),
-            Self::Failed(states) => write!(f, "failed ({states})"),
-            Self::Ended => f.write_str("its process ended"),
-            Self::NotLaunched => f.write_str("its target state was changed"),
-        }
+        f.write_str(match self {
+            Self::Start => "up",
+            Self::Stop => "down",
+            Self::Replace | Self::Mend => "replace",
+        })
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use super::super::Operator;
+    use super::super::reason::Firing;
     use super::*;
 
-    fn check(verb: Verb, unit: Option<&str>, reason: Reason, expected: &str) {
-        let decision = Decision { service: "apache".to_owned(), verb, unit: unit.map(str::to_owned), reason };
+    /// A decision about `apache` in which nothing is known.
+    pub(crate) fn blank() -> Decision {
+        Decision {
+            id: DecisionId { term: 0, number: 1 },
+            service: "apache".into(),
+            at: Timestamp::UNIX_EPOCH,
+            cause: Cause::Review,
+            last: Vec::new(),
+            heard: None,
+            count: 2,
+            stages: Vec::new(),
+            wanted: (2, 2),
+            actions: Vec::new(),
+            hold: None,
+            spent: None,
+        }
+    }
+
+    fn check(deed: Option<Deed>, reason: Reason, expected: &str) {
+        let mut decision = blank();
+        match deed {
+            None => decision.hold = Some(reason),
+            Some(deed) => {
+                let unit = "apache@8082.service".to_owned();
+                decision.actions =
+                    vec![Action { deed, slot: Some(Slot(8082)), unit, reason, backing_off: None }];
+            }
+        }
         assert_eq!(decision.to_string(), expected);
+        let text = serde_json::to_string(&decision).unwrap();
+        assert_eq!(serde_json::from_str::<Decision>(&text).unwrap(), decision, "{text}");
     }
 
     #[test]
-    fn a_value_has_six_digits_unless_they_hide_why_it_fired() {
-        let shown =
-            [88.018_207_360_6, 0.000_123_456_78, -5.0, 123_456_789.0].map(|value| rounded(value, 80.0));
-        assert_eq!(format!("{shown:?}"), "[88.0182, 0.000123457, -5.0, 123457000.0]");
-        assert_eq!(rounded(80.000_000_1, 80.0).to_string(), "80.0000001");
-    }
-
-    #[test]
-    fn decisions_read_as_words() {
+    fn decisions_read_as_words_and_can_be_written_down() {
+        check(None, Reason::AtMaximum { count: 2, max: 2 }, "apache: hold: 2 of 2 (max_instance)");
         check(
-            Verb::Hold,
-            None,
-            Reason::AtMaximum { count: 2, max: 2 },
-            "apache: hold: 2 of 2 (max_instance)",
-        );
-        check(
-            Verb::Up,
-            Some("apache@8080.service"),
+            Some(Deed::Start),
             Reason::BelowWanted { count: 0, wanted: 2 },
-            "apache: up apache@8080.service: 0 of 2 wanted",
+            "apache: up apache@8082.service: 0 of 2 wanted",
         );
         let firing = Firing {
-            policy: "apache_scale_up".to_owned(),
+            policy: "apache_scale_up".into(),
             metric: "cpu_user".to_owned(),
             instance: Some("4f2a".to_owned()),
             value: 95.5,
@@ -341,16 +371,25 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
         };
         check(
-            Verb::Up,
-            Some("apache@8082.service"),
+            Some(Deed::Start),
             Reason::Threshold(Box::new(firing)),
             "apache: up apache@8082.service: apache_scale_up: cpu_user of 4f2a is 95.5 (> 90 for 30s)",
         );
         check(
-            Verb::Replace,
-            Some("apache@8080.service"),
+            Some(Deed::Replace),
             Reason::Lost(Loss::Failed("failed/failed".to_owned())),
-            "apache: replace apache@8080.service: failed (failed/failed)",
+            "apache: replace apache@8082.service: failed (failed/failed)",
         );
+    }
+
+    #[test]
+    fn an_attempt_that_waits_is_told_as_a_hold() {
+        let mut decision = blank();
+        let backing_off = Some(BackingOff { attempts: 2, pause: SignedDuration::from_secs(2) });
+        let reason = Reason::BelowWanted { count: 0, wanted: 2 };
+        let unit = "apache@1.service".to_owned();
+        let action = Action { deed: Deed::Start, slot: Some(Slot(1)), unit, reason, backing_off };
+        decision.actions = vec![action];
+        assert_eq!(decision.to_string(), "apache: hold: 2 failed attempts, next in 2s");
     }
 }

@@ -1,9 +1,10 @@
 //! What a policy is shown of a service and its metrics, and what it answers.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// The samples of one instance, or of all instances together, oldest first, in two columns of one length.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SeenSeries {
     /// The instance id; empty when the metric is aggregated.
     pub id: String,
@@ -16,7 +17,7 @@ pub struct SeenSeries {
 }
 
 /// One metric over some time.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SeenWindow {
     /// The type under which the metric is written.
     pub service_type: String,
@@ -33,7 +34,7 @@ pub struct SeenWindow {
 }
 
 /// Where an instance is in its life, as policies are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum InstanceState {
     /// Being started.
     Starting,
@@ -46,7 +47,7 @@ pub enum InstanceState {
 }
 
 /// One instance.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SeenInstance {
     /// The name of its unit.
     pub name: String,
@@ -59,7 +60,7 @@ pub struct SeenInstance {
 }
 
 /// The service that is decided about.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SeenService {
     /// Its name.
     pub name: String,
@@ -83,7 +84,7 @@ impl SeenService {
 }
 
 /// The last time a service was scaled in one direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PastAction {
     /// When it was decided.
     pub at: Timestamp,
@@ -94,7 +95,7 @@ pub struct PastAction {
 }
 
 /// Everything a policy knows when it decides.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
     /// The time of the decision.
     pub now: Timestamp,
@@ -118,7 +119,7 @@ impl Observation {
 }
 
 /// What a policy wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Proposal {
     /// As many instances as there are.
     Hold,
@@ -147,7 +148,7 @@ impl Proposal {
 }
 
 /// What a policy answers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
     /// What it wants.
     pub proposal: Proposal,

@@ -2,16 +2,17 @@
 //!
 //! Time is the time of the samples, so that a replay decides alike.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::hash::Hash;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::Sample;
 
 /// How a value is compared with the threshold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Operator {
     /// Less than (`lt`).
     Less,
@@ -48,8 +49,8 @@ impl fmt::Display for Operator {
 }
 
 /// What a threshold policy decides by.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Rule {
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdRule {
     /// The comparison a sample must satisfy.
     pub operator: Operator,
     /// What it is compared with; finite.
@@ -74,7 +75,7 @@ pub enum Outcome {
 }
 
 /// When a policy last fired and until when it cools down, in sample time. Outlives a restart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cooldown {
     /// The time of the sample that fired.
     pub fired_at: Timestamp,
@@ -83,10 +84,10 @@ pub struct Cooldown {
 }
 
 impl Cooldown {
-    /// The cooldown that starts when a policy with this rule fires. Saturates at the end of time.
+    /// The cooldown that starts when a policy acts and rests for so long. Saturates at the end of time.
     #[must_use]
-    pub fn after(rule: &Rule, fired_at: Timestamp) -> Self {
-        Self { fired_at, until: fired_at.saturating_add(rule.cooldown).unwrap_or(Timestamp::MAX) }
+    pub fn after(rest: SignedDuration, fired_at: Timestamp) -> Self {
+        Self { fired_at, until: fired_at.saturating_add(rest).unwrap_or(Timestamp::MAX) }
     }
 
     fn covers(&self, at: Timestamp) -> bool {
@@ -100,22 +101,22 @@ impl Cooldown {
 /// `K` tells series apart.
 #[derive(Clone, Debug)]
 pub struct Threshold<K> {
-    rule: Rule,
+    rule: ThresholdRule,
     /// Since when each triggered series has satisfied the comparison.
-    triggered_since: HashMap<K, Timestamp>,
+    triggered_since: BTreeMap<K, Timestamp>,
     cooldown: Option<Cooldown>,
 }
 
-impl<K: Eq + Hash> Threshold<K> {
+impl<K: Ord> Threshold<K> {
     /// A policy with no series triggered, and the cooldown it had before a restart.
     #[must_use]
-    pub fn new(rule: Rule, cooldown: Option<Cooldown>) -> Self {
-        Self { rule, triggered_since: HashMap::new(), cooldown }
+    pub fn new(rule: ThresholdRule, cooldown: Option<Cooldown>) -> Self {
+        Self { rule, triggered_since: BTreeMap::new(), cooldown }
     }
 
     /// The rule.
     #[must_use]
-    pub fn rule(&self) -> &Rule {
+    pub fn rule(&self) -> &ThresholdRule {
         &self.rule
     }
 
@@ -138,11 +139,15 @@ impl<K: Eq + Hash> Threshold<K> {
     }
 
     /// Starts the cooldown: the series fired with a sample of this time, and an action came of it.
-    pub fn fired(&mut self, series: &K, at: Timestamp) -> Cooldown {
+    pub fn fired(&mut self, series: &K, at: Timestamp) {
         self.triggered_since.remove(series);
-        let cooldown = Cooldown::after(&self.rule, at);
-        self.cooldown = Some(cooldown);
-        cooldown
+        self.cooldown = Some(Cooldown::after(self.rule.cooldown, at));
+    }
+
+    /// The latest cooldown.
+    #[must_use]
+    pub fn cooldown(&self) -> Option<Cooldown> {
+        self.cooldown
     }
 
     /// Forgets a series that is gone.
@@ -159,8 +164,8 @@ mod tests {
 
     const CALM: &str = "calm";
 
-    fn rule(period: i64, cooldown: i64) -> Rule {
-        Rule {
+    fn rule(period: i64, cooldown: i64) -> ThresholdRule {
+        ThresholdRule {
             operator: Operator::Greater,
             threshold: 90.0,
             period: SignedDuration::from_secs(period),
@@ -173,7 +178,7 @@ mod tests {
     }
 
     /// Steps through `(series, second, value)`, every firing has its effect, and names the outcomes with seconds.
-    fn run(rule: Rule, samples: &[(char, i64, f64)]) -> Vec<String> {
+    fn run(rule: ThresholdRule, samples: &[(char, i64, f64)]) -> Vec<String> {
         let mut policy = Threshold::new(rule, None);
         let second = |time: Timestamp| time.duration_since(at(0)).as_secs();
         samples
@@ -192,7 +197,7 @@ mod tests {
             .collect()
     }
 
-    fn check(rule: Rule, table: &[(char, i64, f64, &str)]) {
+    fn check(rule: ThresholdRule, table: &[(char, i64, f64, &str)]) {
         let samples: Vec<_> =
             table.iter().map(|&(series, second, value, _)| (series, second, value)).collect();
         let expected: Vec<_> = table.iter().map(|&(.., outcome)| outcome.to_owned()).collect();

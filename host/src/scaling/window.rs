@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// One measured value.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
     /// When it was measured.
     pub at: Timestamp,
@@ -47,10 +48,25 @@ impl Window {
         true
     }
 
+    /// Keeps samples over another span from now on.
+    pub fn set_span(&mut self, span: SignedDuration) {
+        self.span = span;
+        let oldest = self.oldest_wanted();
+        while self.samples.front().is_some_and(|first| Some(first.at) < oldest) {
+            self.samples.pop_front();
+        }
+    }
+
     /// The newest sample.
     #[must_use]
     pub fn newest(&self) -> Option<Sample> {
         self.samples.back().copied()
+    }
+
+    /// The oldest sample.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Sample> {
+        self.samples.front().copied()
     }
 
     /// The time before which no sample is wanted any more: a span before the newest.

@@ -1,6 +1,7 @@
 //! Why a module cannot be used, and why a call of it came to nothing.
 
 use super::Limits;
+use crate::scaling::{FailureKind, PolicyError};
 
 /// Why a module cannot be used. The text says what its author should do.
 #[derive(Debug, thiserror::Error)]
@@ -95,4 +96,18 @@ pub enum CallError {
     /// It answered with an error of its own.
     #[error("it says: {0}")]
     Refused(String),
+}
+
+impl From<CallError> for PolicyError {
+    fn from(error: CallError) -> Self {
+        let kind = match &error {
+            CallError::OutOfFuel(_) => FailureKind::Fuel,
+            CallError::OutOfTime(_) => FailureKind::Time,
+            CallError::OutOfMemory(_) | CallError::StackOverflow => FailureKind::Memory,
+            CallError::Exited | CallError::Panicked(_) | CallError::Trapped(_) => FailureKind::Trap,
+            CallError::Garbled(_) => FailureKind::Answer,
+            CallError::Refused(_) => FailureKind::Refusal,
+        };
+        Self::new(kind, error.to_string())
+    }
 }

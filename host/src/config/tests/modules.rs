@@ -9,7 +9,7 @@ use jiff::SignedDuration;
 use super::messages::reports_of;
 use super::{Files, ModuleLoader, restored};
 use crate::config::{Loaded, PolicyKind, WasmPolicy};
-use crate::scaling::MetricName;
+use crate::metrics::MetricName;
 use crate::wasm::test_modules::{self, Policy};
 use crate::wasm::{Limits, sha256_of};
 

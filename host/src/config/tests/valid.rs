@@ -4,7 +4,8 @@ use jiff::SignedDuration;
 
 use super::{EXAMPLE, Files, good};
 use crate::config::{Cleanup, Config, FleetEndpoint, PolicyKind, Role};
-use crate::scaling::{Bounds, MetricName, Operator, Ports, Rule};
+use crate::metrics::MetricName;
+use crate::scaling::{Bounds, Operator, Ports, ThresholdRule};
 
 /// Everything but the folders, which differ from run to run.
 fn shown(config: &Config) -> String {
@@ -54,7 +55,8 @@ fn policies_have_defaults_too() {
     );
     let policy = &config.policies["p"];
     let zero = SignedDuration::ZERO;
-    let rule = Rule { operator: Operator::GreaterOrEqual, threshold: 1.5, period: zero, cooldown: zero };
+    let rule =
+        ThresholdRule { operator: Operator::GreaterOrEqual, threshold: 1.5, period: zero, cooldown: zero };
     assert_eq!(policy.kind, PolicyKind::Threshold(rule));
     let metric = MetricName { key: "response_time".to_owned(), field: Some("p95".to_owned()) };
     assert_eq!((&policy.windows[0].metric, policy.windows[0].aggregated), (&metric, false));

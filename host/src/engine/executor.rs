@@ -10,11 +10,13 @@ use tokio::time::{Instant, sleep};
 
 use super::World;
 use super::context::{Chain, Context, LeadershipLost};
-use super::crew::{Crew, PlannedUnit};
-use super::inventory::{Health, health_of};
-use crate::fleet::{DesiredState, Error, Fleet, Unit, unit_file};
-use crate::record::{self, CooldownRecord, InstanceRecord, Intent};
-use crate::scaling::Loss;
+use super::inventory::health_of;
+use crate::fleet::{DesiredState, Error, Fleet, Unit, UnitOption, unit_file};
+use crate::journal::EngineEvent;
+use crate::record;
+use crate::scaling::{
+    Claim, CooldownRecord, Health, InstancePlan, Intent, Loss, Order, Outcome, PlannedUnit, ServiceId, Task,
+};
 
 /// How long a unit may neither run nor be on its way. fleet needs 2 to 7 s to bring it to a machine; one that no machine
 /// accepts, or that systemd starts over and over, waits for ever.
@@ -24,54 +26,6 @@ const STANDSTILL_MAX: Duration = Duration::from_mins(2);
 const ROW_TIME_MAX: Duration = Duration::from_mins(5);
 /// How often a removed unit is looked for until fleet answers 404; it usually does at once.
 const GONE_POLL: Duration = Duration::from_millis(100);
-
-/// Which of the units that are there already may be touched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Claim {
-    /// None: the number is new.
-    New,
-    /// Those with the unit file that the intent of a former run names.
-    Intended,
-    /// Those that are recorded too. They are kept if they are well.
-    Recorded,
-    /// The same. The instance is lost, unless fleet says otherwise when asked again.
-    Lost,
-}
-
-/// Something to carry out.
-#[derive(Clone, Debug)]
-pub(crate) enum Job {
-    /// Bring an instance up, after a pause if former attempts failed.
-    Start { crew: Crew, claim: Claim, intent: Intent, record: Option<InstanceRecord>, after: Duration },
-    /// Take an instance away.
-    Stop { crew: Crew, intent: Intent },
-    /// Bring one attached unit up again.
-    Mend { crew: Crew, unit: PlannedUnit },
-}
-
-impl Job {
-    /// The instance that it is about.
-    pub(crate) fn crew(&self) -> &Crew {
-        match self {
-            Self::Start { crew, .. } | Self::Stop { crew, .. } | Self::Mend { crew, .. } => crew,
-        }
-    }
-}
-
-/// What came of it.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Outcome {
-    /// The instance is up, and recorded.
-    Started,
-    /// Somebody else's unit has the name; nothing was touched.
-    Taken,
-    /// The instance did not come up, and is gone again.
-    Failed(String),
-    /// The instance is gone.
-    Stopped,
-    /// The attached unit was looked after; if in vain, the next look will tell.
-    Mended(String),
-}
 
 /// Why an instance did not come up.
 enum Trouble {
@@ -86,6 +40,13 @@ impl From<LeadershipLost> for Trouble {
     }
 }
 
+/// What fleet is to be sent for a unit.
+fn options(unit: &PlannedUnit) -> Result<Vec<UnitOption>, Trouble> {
+    let blueprint = unit.blueprint.as_ref();
+    let options = blueprint.and_then(|blueprint| serde_json::from_str(&blueprint.text).ok());
+    options.ok_or_else(|| Trouble::Failed(format!("there is no unit file for {}", unit.name)))
+}
+
 /// Whether the intent names the unit, with the unit file that it has.
 fn is_intended(intent: &Intent, unit: &Unit) -> bool {
     let hashes = intent.units.get(&unit.name);
@@ -93,37 +54,32 @@ fn is_intended(intent: &Intent, unit: &Unit) -> bool {
 }
 
 impl<W: World> Context<W> {
-    /// Carries out a job.
-    pub(crate) async fn carry_out(&self, job: &Job) -> Result<Outcome, LeadershipLost> {
-        match job {
-            Job::Start { crew, claim, intent, record, after } => {
+    /// Carries out an order.
+    pub(super) async fn carry_out(&self, order: &Order) -> Result<Outcome, LeadershipLost> {
+        match &order.task {
+            Task::Start { after, intent, .. } => {
                 // A timer takes a millisecond at the least, and most starts are due at once.
                 if !after.is_zero() {
                     sleep(*after).await;
                 }
-                self.start(crew, claim, intent, record.as_ref()).await
+                self.start(order, intent).await
             }
-            Job::Stop { crew, intent } => self.stop(crew, intent).await,
-            Job::Mend { unit, .. } => self.mend(unit).await,
+            Task::Stop { intent } => self.stop(&order.plan, intent).await,
+            Task::Mend { unit } => self.mend(unit).await,
         }
     }
 
-    async fn start(
-        &self,
-        crew: &Crew,
-        claim: &Claim,
-        intent: &Intent,
-        before: Option<&InstanceRecord>,
-    ) -> Result<Outcome, LeadershipLost> {
+    async fn start(&self, order: &Order, intent: &Intent) -> Result<Outcome, LeadershipLost> {
+        let plan = &order.plan;
         // The intent is on its way while fleet is asked; nothing is changed there before it has arrived.
-        let (noted, found) = tokio::join!(self.note(crew, intent), self.survey(crew));
+        let (noted, found) = tokio::join!(self.note(plan, intent), self.survey(plan));
         noted?;
         let mut ours = Vec::new();
         let result = match found {
             Ok(found) => {
                 let (up, kept) = tokio::join!(
-                    self.bring_up(crew, (claim, intent, before), found, &mut ours),
-                    self.keep_cooldown(crew, intent.cooldown.as_ref()),
+                    self.bring_up(order, intent, found, &mut ours),
+                    self.keep_cooldown(&plan.service, intent.cooldown.as_ref()),
                 );
                 kept?;
                 up
@@ -136,42 +92,39 @@ impl<W: World> Context<W> {
             Err(Trouble::Taken) => Outcome::Taken,
             Err(Trouble::Failed(error)) => Outcome::Failed(error),
         };
-        let record_key = record::instance_key(&crew.service_name, &crew.instance.name);
+        let (service, unit) = (plan.service.as_str(), &*plan.instance.name);
+        let record_key = record::instance_key(service, unit);
         if outcome == Outcome::Started {
-            let names: Vec<String> = crew.attached.iter().map(|unit| unit.name.clone()).collect();
-            let launched = match before {
-                Some(record) => record.clone().relaunched(&crew.instance.name, &names),
-                None => InstanceRecord::launched(&crew.instance.name, &names),
-            };
-            self.put(&record_key, &launched.text()).await?;
+            let text = self.records.relaunched(&record_key, unit, &plan.attached_names());
+            self.put(&record_key, &text).await?;
         } else {
             self.take_away(&ours).await?;
-            if before.is_some() {
+            if self.records.forget(&record_key) {
                 self.remove(record_key).await?;
             }
         }
-        self.remove(record::intent_key(&crew.service_name, &crew.instance.name)).await?;
+        self.remove(record::intent_key(service, unit)).await?;
         Ok(outcome)
     }
 
-    async fn note(&self, crew: &Crew, intent: &Intent) -> Result<(), LeadershipLost> {
+    async fn note(&self, plan: &InstancePlan, intent: &Intent) -> Result<(), LeadershipLost> {
         let text = serde_json::to_string(intent).unwrap_or_default();
-        self.put(&record::intent_key(&crew.service_name, &crew.instance.name), &text).await
+        self.put(&record::intent_key(plan.service.as_str(), &plan.instance.name), &text).await
     }
 
     async fn keep_cooldown(
         &self,
-        crew: &Crew,
+        service: &ServiceId,
         cooldown: Option<&CooldownRecord>,
     ) -> Result<(), LeadershipLost> {
         let Some(cooldown) = cooldown else { return Ok(()) };
         let text = serde_json::to_string(cooldown).unwrap_or_default();
-        self.put(&record::cooldown_key(&crew.service_name, cooldown), &text).await
+        self.put(&record::cooldown_key(service.as_str(), cooldown), &text).await
     }
 
-    /// The units of a crew as fleet has them, attached ones first.
-    async fn survey(&self, crew: &Crew) -> Result<Vec<Option<Unit>>, Trouble> {
-        futures_util::future::try_join_all(crew.units().map(|unit| self.read(&unit.name))).await
+    /// The units of an instance as fleet has them, attached ones first.
+    async fn survey(&self, plan: &InstancePlan) -> Result<Vec<Option<Unit>>, Trouble> {
+        futures_util::future::try_join_all(plan.units().map(|unit| self.read(&unit.name))).await
     }
 
     async fn read(&self, name: &str) -> Result<Option<Unit>, Trouble> {
@@ -201,28 +154,28 @@ impl<W: World> Context<W> {
     /// these and no others are removed if it fails.
     async fn bring_up<'c>(
         &self,
-        crew: &'c Crew,
-        (claim, intent, before): (&Claim, &Intent, Option<&InstanceRecord>),
+        order: &'c Order,
+        intent: &Intent,
         mut found: Vec<Option<Unit>>,
         ours: &mut Vec<&'c str>,
     ) -> Result<(), Trouble> {
-        let is_recorded = |name: &String| before.is_some_and(|record| record.attached.contains(name));
+        let plan = &order.plan;
+        let Task::Start { claim, recorded, former, .. } = &order.task else { return Ok(()) };
+        let is_recorded = |name: &String| recorded.as_ref().is_some_and(|attached| attached.contains(name));
         let is_ours = |unit: &Unit| match claim {
             Claim::New => false,
             Claim::Intended => is_intended(intent, unit),
             Claim::Recorded | Claim::Lost => {
-                unit.name == crew.instance.name || is_recorded(&unit.name) || is_intended(intent, unit)
+                unit.name == plan.instance.name || is_recorded(&unit.name) || is_intended(intent, unit)
             }
         };
-        for name in crew.former(before, intent) {
-            if is_recorded(&name.to_owned())
-                || self.read(name).await?.is_some_and(|unit| is_intended(intent, &unit))
-            {
+        for name in former {
+            if is_recorded(name) || self.read(name).await?.is_some_and(|unit| is_intended(intent, &unit)) {
                 self.destroy(name).await?;
             }
         }
         let mut taken = false;
-        for (unit, present) in crew.units().zip(&found) {
+        for (unit, present) in plan.units().zip(&found) {
             match present {
                 Some(present) if is_ours(present) => ours.push(&unit.name),
                 Some(_) => taken = true,
@@ -234,37 +187,38 @@ impl<W: World> Context<W> {
         }
         if *claim == Claim::Lost {
             let health =
-                self.ask("asking fleet", || health_of(&self.parts.fleet, &crew.instance.name)).await?;
+                self.ask("asking fleet", || health_of(&self.parts.fleet, &plan.instance.name)).await?;
             if matches!(health, Health::Lost(loss) if loss != Loss::NotLaunched) {
                 self.take_away(ours).await?;
                 found = vec![None; found.len()];
             }
         }
-        for (unit, present) in crew.units().zip(found) {
+        for (unit, present) in plan.units().zip(found) {
             if present.is_none() {
                 self.submit(unit).await?;
                 ours.push(&unit.name);
             }
         }
-        self.launch(&crew.instance.name).await?;
-        for unit in &crew.attached {
+        self.launch(&plan.instance.name).await?;
+        for unit in &plan.attached {
             self.launch(&unit.name).await?;
         }
-        self.await_up(&crew.instance.name).await
+        self.await_up(&plan.instance.name).await
     }
 
     /// Creates a unit that was not there when last looked for.
     async fn submit(&self, unit: &PlannedUnit) -> Result<(), Trouble> {
+        let options = options(unit)?;
         let mut patience = self.patience("submitting a unit to fleet");
         loop {
             self.leading()?;
-            match self.call(self.parts.fleet.submit(&unit.name, &unit.options)).await {
+            match self.call(self.parts.fleet.submit(&unit.name, &options)).await {
                 Ok(()) => return Ok(()),
                 Err(error) if error.is_transient() => patience.wait(&error).await,
                 Err(error) => return Err(Trouble::Failed(Chain(&error).to_string())),
             }
             match self.read(&unit.name).await? {
-                Some(present) if present.options[..] == unit.options[..] => return Ok(()),
+                Some(present) if present.options == options => return Ok(()),
                 Some(_) => return Err(Trouble::Taken),
                 None => {}
             }
@@ -317,15 +271,20 @@ impl<W: World> Context<W> {
         }
     }
 
-    async fn stop(&self, crew: &Crew, intent: &Intent) -> Result<Outcome, LeadershipLost> {
-        self.note(crew, intent).await?;
-        let names = crew.names();
-        let (away, kept) =
-            tokio::join!(self.destroy_all(&names), self.keep_cooldown(crew, intent.cooldown.as_ref()));
+    async fn stop(&self, plan: &InstancePlan, intent: &Intent) -> Result<Outcome, LeadershipLost> {
+        self.note(plan, intent).await?;
+        let names = plan.names();
+        let (away, kept) = tokio::join!(
+            self.destroy_all(&names),
+            self.keep_cooldown(&plan.service, intent.cooldown.as_ref())
+        );
         away?;
         kept?;
-        self.remove(record::instance_key(&crew.service_name, &crew.instance.name)).await?;
-        self.remove(record::intent_key(&crew.service_name, &crew.instance.name)).await?;
+        let (service, unit) = (plan.service.as_str(), &*plan.instance.name);
+        let record_key = record::instance_key(service, unit);
+        self.records.forget(&record_key);
+        self.remove(record_key).await?;
+        self.remove(record::intent_key(service, unit)).await?;
         self.await_rows_gone(&names).await?;
         Ok(Outcome::Stopped)
     }
@@ -371,7 +330,7 @@ impl<W: World> Context<W> {
             seen = inventory.asked_at;
             let Some(unit) = names.iter().find(|name| inventory.has(name)) else { break };
             if began.elapsed() > ROW_TIME_MAX {
-                tracing::warn!(unit, "fleet still reports a removed unit; its number is free again");
+                self.tell(EngineEvent::Lingering { unit: (*unit).to_owned() });
                 break;
             }
         }
@@ -379,15 +338,16 @@ impl<W: World> Context<W> {
     }
 
     async fn mend(&self, unit: &PlannedUnit) -> Result<Outcome, LeadershipLost> {
+        let name = || unit.name.clone();
         match self.try_mend(unit).await {
             Err(Trouble::Leadership(lost)) => return Err(lost),
             Err(Trouble::Failed(error)) => {
-                tracing::warn!(unit = unit.name, error, "an attached unit stays down");
+                self.tell(EngineEvent::NotMended { unit: name(), error: Some(error) });
             }
-            Err(Trouble::Taken) => tracing::warn!(unit = unit.name, "somebody else's unit has the name"),
+            Err(Trouble::Taken) => self.tell(EngineEvent::NotMended { unit: name(), error: None }),
             Ok(()) => {}
         }
-        Ok(Outcome::Mended(unit.name.clone()))
+        Ok(Outcome::Mended)
     }
 
     async fn try_mend(&self, unit: &PlannedUnit) -> Result<(), Trouble> {

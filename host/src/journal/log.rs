@@ -1,0 +1,218 @@
+//! The log, as a reader of the journal: a line for each event that is news.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{Consequence, EngineEvent, Event, Happened, Journal, LogDedup, SaidLevel};
+use crate::scaling::{self, Decision, Outcome, Reason, ServiceId, Skipped};
+
+/// Writes lines for people, or for machines, by way of `tracing`.
+#[derive(Debug, Default)]
+pub struct Log {
+    told: Mutex<LogDedup>,
+}
+
+impl Journal for Log {
+    fn record(&self, happened: &Happened) {
+        match &happened.event {
+            Event::Planner(event) => self.planner(event),
+            Event::Engine(event) => engine(event),
+        }
+    }
+}
+
+impl Log {
+    fn planner(&self, event: &scaling::Event) {
+        match event {
+            scaling::Event::Decided(decision) => self.decided(decision),
+            scaling::Event::Ended { service, slot, unit, outcome, running, failures, .. } => {
+                self.told().note(event);
+                let configured = slot.is_some();
+                ended(service, unit, configured, outcome, (*running, *failures));
+            }
+            scaling::Event::Degraded { service, reason } => {
+                tracing::error!(service = service.as_str(), "{service}: degraded: {reason}");
+            }
+            scaling::Event::Recovered { service } => {
+                tracing::info!(service = service.as_str(), "{service}: recovered");
+            }
+            scaling::Event::Answered { of, delay, usage, .. } => {
+                let (service, policy, delay_us) =
+                    (of.service.as_str(), of.policy.as_str(), delay.as_micros());
+                let (fuel, memory, took) = (usage.fuel, usage.memory_bytes, usage.took);
+                tracing::debug!(
+                    service,
+                    policy,
+                    delay_us,
+                    fuel,
+                    memory,
+                    ?took,
+                    "{service}: {policy} answered"
+                );
+            }
+            scaling::Event::PolicyFails { of, error, .. } => {
+                let (service, policy, error) = (of.service.as_str(), of.policy.as_str(), &*error.words);
+                tracing::warn!(service, policy, error, "{service}: hold: {policy} failed: {error}");
+            }
+            scaling::Event::PolicyWorks { of } => {
+                let (service, policy) = (of.service.as_str(), of.policy.as_str());
+                tracing::info!(service, policy, "{service}: {policy} works again");
+            }
+            scaling::Event::Live { samples } => {
+                tracing::info!(samples, "read the samples that were there; policies are live");
+            }
+            scaling::Event::SampleSkipped { key, why, counts } => {
+                let why = match why {
+                    Skipped::Late => return,
+                    Skipped::BadTime => "the key ends with no time, or one more than a day ahead",
+                    Skipped::BadValue => "the value is no finite number, or has none at the field",
+                    Skipped::TooMany => "there are more series or samples than are kept; some are left out",
+                };
+                tracing::warn!(key, ?counts, "a sample is skipped, as others under its path may be: {why}");
+            }
+            scaling::Event::RegistrationsFull { max } => {
+                tracing::warn!(max, "too many registrations; further ones are not read");
+            }
+            scaling::Event::Specified { difference } if difference.is_empty() => {}
+            scaling::Event::Specified { difference } => {
+                tracing::info!(?difference, "the configuration has changed, and is applied");
+            }
+        }
+    }
+
+    fn told(&self) -> MutexGuard<'_, LogDedup> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn decided(&self, decision: &Decision) {
+        let service = decision.service.as_str();
+        for line in self.told().news(decision) {
+            match (line.action, line.reason) {
+                (None, Reason::Stays { .. }) => tracing::debug!(service, "{line}"),
+                // That is told when it begins, by an event of its own.
+                (None, Reason::PolicyFailed { .. }) => {}
+                (None, _) => tracing::info!(service, "{line}"),
+                (Some(action), Reason::NotConfigured) => {
+                    tracing::warn!(service, unit = action.unit, "{line}");
+                }
+                (Some(action), _) if action.is_waiting() => tracing::info!(service, "{line}"),
+                (Some(action), _) => tracing::info!(service, unit = action.unit, "{line}"),
+            }
+        }
+    }
+}
+
+fn ended(
+    service: &ServiceId,
+    unit: &str,
+    configured: bool,
+    outcome: &Outcome,
+    (instances, attempt): (u32, u32),
+) {
+    let service = service.as_str();
+    match outcome {
+        _ if !configured => {
+            tracing::info!(service, unit, "{service}: {unit} is gone, as it is not configured any more");
+        }
+        Outcome::Started => tracing::info!(service, unit, instances, "{service}: {unit} is up"),
+        Outcome::Stopped => tracing::info!(service, unit, "{service}: {unit} is gone"),
+        Outcome::Taken => {
+            tracing::warn!(
+                service,
+                unit,
+                "{service}: {unit} is a unit of somebody else; its number is skipped"
+            );
+        }
+        Outcome::Failed(error) => {
+            tracing::warn!(service, error, attempt, "{service}: an instance did not start");
+        }
+        Outcome::Mended => {}
+    }
+}
+
+fn engine(event: &EngineEvent) {
+    match event {
+        EngineEvent::Leading { holder } => tracing::info!(holder, "leading"),
+        EngineEvent::NotLeading { why, is_trouble: true } => tracing::warn!("not leading yet: {why}"),
+        EngineEvent::NotLeading { why, .. } => tracing::info!("not leading yet: {why}"),
+        EngineEvent::LeadershipLost { why } => tracing::warn!("no longer leading: {why}; standing by"),
+        EngineEvent::StateRewritten { records } => {
+            tracing::warn!(records, "etcd has lost the state; writing it again from memory");
+        }
+        EngineEvent::Unreadable { key } => {
+            tracing::warn!(key, "cannot be read, and is taken as not there");
+        }
+        EngineEvent::ConfigurationChanged => {
+            tracing::info!("the configuration differs from the stored one, and is applied");
+        }
+        EngineEvent::TookOver { services, instances, units, status } => {
+            tracing::info!(services, instances, units_in_fleet = units, status, "took over");
+        }
+        EngineEvent::Running { status } => tracing::info!(status, "every service that can be up is up"),
+        EngineEvent::CallFailed { what, error, attempt } => {
+            tracing::warn!(%error, attempt, "{what} failed; trying again");
+        }
+        EngineEvent::CallWorks { what, attempts } => tracing::info!(attempts, "{what} works again"),
+        EngineEvent::Lingering { unit } => {
+            tracing::warn!(unit, "fleet still reports a removed unit; its number is free again");
+        }
+        EngineEvent::NotMended { unit, error: Some(error) } => {
+            tracing::warn!(unit, error, "an attached unit stays down");
+        }
+        EngineEvent::NotMended { unit, error: None } => {
+            tracing::warn!(unit, "somebody else's unit has the name");
+        }
+        EngineEvent::Unsaved { what } => tracing::warn!("{what}"),
+        _ => module(event),
+    }
+}
+
+fn module(event: &EngineEvent) {
+    match event {
+        EngineEvent::ModuleLoaded { policy, name, version, sha256, file: None } => {
+            let policy = policy.as_str();
+            tracing::info!(policy, version, sha256, "{policy}: decided by the module {name}");
+        }
+        EngineEvent::ModuleLoaded { policy, version, sha256, file: Some(file), .. } => {
+            let policy = policy.as_str();
+            tracing::info!(policy, file, version, sha256, "{policy}: took over a new module");
+        }
+        EngineEvent::ModuleRefused { policy, file, error, consequence } => {
+            let policy = policy.as_str();
+            let what = match consequence {
+                Consequence::NoneFromTheStart => {
+                    "its module cannot be used, so it keeps the instances that there are until a good file is there"
+                }
+                Consequence::StillNone => "its module still cannot be used",
+                Consequence::OldOneStays => {
+                    "the changed module is refused; the old one stays, and a restart would find none"
+                }
+            };
+            tracing::error!(policy, file, error, "{policy}: {what}");
+        }
+        EngineEvent::ModuleGone { policy, file } => {
+            let policy = policy.as_str();
+            tracing::warn!(
+                policy,
+                file,
+                "{policy}: the file of its module is gone; after a restart it could not decide"
+            );
+        }
+        EngineEvent::Said { service, policy, level, text } => {
+            let policy = policy.as_str();
+            match level {
+                SaidLevel::Debug => tracing::debug!(service, policy, "{service}: {policy} says: {text}"),
+                SaidLevel::Info => tracing::info!(service, policy, "{service}: {policy} says: {text}"),
+                SaidLevel::Warn => tracing::warn!(service, policy, "{service}: {policy} says: {text}"),
+            }
+        }
+        EngineEvent::SaidTooMuch { policy, lines } => {
+            let policy = policy.as_str();
+            tracing::warn!(
+                policy,
+                lines,
+                "{policy}: it says more than is logged; {lines} lines were left out"
+            );
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,383 @@
+//! The windows of every signal that is read: readings go in once, whoever wants them, and come out in the order of time.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Turn, later};
+use crate::scaling::{
+    Counts, Event, Sample, SeenSeries, SeenWindow, SeriesId, SignalSpec, Skipped, Spec, Window, WindowSpec,
+};
+
+/// The most series that are kept: twice the 100,000 that this is built for. Each costs some 300 bytes.
+pub const SERIES_MAX: usize = 200_000;
+/// The most samples that are kept for one series: more than a day of one each second.
+pub(super) const SERIES_SAMPLES_MAX: usize = 100_000;
+/// The most samples that are kept in all, about 100 bytes each. Beyond it a series keeps no more than it has.
+pub const SAMPLES_MAX: usize = 1_000_000;
+/// A time further ahead of the clock than this is nonsense: it would make its series ignore every honest sample.
+pub const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(24);
+/// How long after its window a silent series is kept, by the clock.
+const SILENCE: SignedDuration = SignedDuration::from_hours(24);
+/// How much longer than its window a series is shown that is silent: the clocks of those who write may be behind.
+const BEHIND_MAX: SignedDuration = SignedDuration::from_mins(1);
+
+/// Samples as they come from a source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SampleBatch {
+    /// Where in the stream they stand.
+    pub stretch: Stretch,
+    /// Series that were not there before.
+    pub opened: Vec<Opened>,
+    /// The samples, in any order.
+    pub readings: Vec<Reading>,
+    /// What gave none.
+    pub skipped: Vec<SkippedSample>,
+}
+
+/// Where in the stream of a source samples stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stretch {
+    /// They were there before, and more of that follows: nothing is decided yet.
+    Snapshot,
+    /// They are the last that were there before.
+    SnapshotEnd,
+    /// They have just been written.
+    Live,
+}
+
+/// A series that was not there before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Opened {
+    /// What it is called in readings.
+    pub series: SeriesId,
+    /// What it measures.
+    pub signal: SignalSpec,
+    /// The instance id of whoever writes it; empty if it is one for all.
+    pub instance: String,
+    /// The time of the first sample, or of what should have been one.
+    pub at: Timestamp,
+}
+
+/// A sample of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// The series.
+    pub series: SeriesId,
+    /// When it was measured.
+    pub at: Timestamp,
+    /// What was measured; finite.
+    pub value: f64,
+}
+
+/// Something that should have been a sample.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SkippedSample {
+    /// Why it is none.
+    pub why: Skipped,
+    /// Where it was found, if it is the first of its kind there; `None`: it is only counted.
+    pub first_at: Option<String>,
+}
+
+/// Which signal, in here and for who reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct SignalIndex(pub(super) usize);
+
+/// A sample that was not shown to policies yet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Fresh {
+    pub(super) series: SeriesId,
+    pub(super) signal: SignalIndex,
+    pub(super) sample: Sample,
+}
+
+/// What is known of whoever writes a series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Writer {
+    /// No instance of that id has registered.
+    Unknown,
+    /// The service's unit of this name.
+    Own(String),
+    /// Another service of the same type: the policy is not shown the series.
+    Foreign,
+}
+
+#[derive(Clone, Debug)]
+struct Signal {
+    spec: SignalSpec,
+    span: SignedDuration,
+    series: BTreeMap<Box<str>, SeriesId>,
+}
+
+#[derive(Clone, Debug)]
+struct Series {
+    id: SeriesId,
+    signal: SignalIndex,
+    /// The instance id; empty when the signal is aggregated.
+    instance: Box<str>,
+    window: Window,
+    /// Up to which time its samples were shown.
+    shown: Option<Timestamp>,
+    /// When it was last heard of, by the clock.
+    heard: Timestamp,
+    /// It has samples that were not shown yet.
+    is_held_back: bool,
+}
+
+/// The windows of every signal.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Signals {
+    all: Vec<Signal>,
+    by_spec: HashMap<SignalSpec, SignalIndex>,
+    /// By place.
+    series: Vec<Option<Box<Series>>>,
+    held_back: Vec<SeriesId>,
+    samples_held: usize,
+    /// When each series, or later, has been silent for long enough.
+    silence: BinaryHeap<Reverse<(Timestamp, SeriesId)>>,
+    counts: Counts,
+    /// It was told that there are more samples than are kept.
+    is_full: bool,
+}
+
+impl Signals {
+    /// What a specification reads, and nothing read yet.
+    pub(super) fn of(spec: &Spec) -> Self {
+        let mut signals = Self::default();
+        for kept in &spec.signals {
+            signals.keep(&kept.signal, kept.span);
+        }
+        signals
+    }
+
+    fn keep(&mut self, spec: &SignalSpec, span: SignedDuration) {
+        if let Some(known) = self.by_spec.get(spec) {
+            let signal = &mut self.all[known.0];
+            signal.span = signal.span.max(span);
+            return;
+        }
+        self.by_spec.insert(spec.clone(), SignalIndex(self.all.len()));
+        self.all.push(Signal { spec: spec.clone(), span, series: BTreeMap::new() });
+    }
+
+    /// Reads what another specification says; what it reads too is kept, over its span.
+    pub(super) fn specify(&mut self, spec: &Spec) {
+        let before = std::mem::replace(self, Self::of(spec));
+        (self.counts, self.is_full) = (before.counts, before.is_full);
+        for mut series in before.series.into_iter().flatten() {
+            let old = &before.all[series.signal.0].spec;
+            let Some(&signal) = self.by_spec.get(old) else { continue };
+            let span = self.all[signal.0].span;
+            series.signal = signal;
+            series.window.set_span(span);
+            self.samples_held += series.window.len();
+            self.silence.push(Reverse((series.silent_at(span), series.id)));
+            if series.is_held_back {
+                self.held_back.push(series.id);
+            }
+            self.all[signal.0].series.insert(series.instance.clone(), series.id);
+            self.place(series);
+        }
+    }
+
+    /// Where the samples of a signal are found; `None` if nobody reads it.
+    pub(super) fn index(&self, spec: &SignalSpec) -> Option<SignalIndex> {
+        self.by_spec.get(spec).copied()
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// What a series measures, and the instance id of whoever writes it.
+    pub(super) fn origin(&self, series: SeriesId) -> Option<(&SignalSpec, &str)> {
+        let series = self.get(series)?;
+        Some((&self.all[series.signal.0].spec, &series.instance))
+    }
+
+    fn get(&self, series: SeriesId) -> Option<&Series> {
+        self.series.get(series.place as usize)?.as_deref().filter(|found| found.id == series)
+    }
+
+    fn place(&mut self, series: Box<Series>) {
+        let place = series.id.place as usize;
+        if place >= self.series.len() {
+            self.series.resize(place + 1, None);
+        }
+        self.series[place] = Some(series);
+    }
+
+    /// Takes a batch in. Its samples come out of [`Signals::fresh`].
+    pub(super) fn take(&mut self, batch: SampleBatch, turn: &mut Turn<'_>) {
+        for opened in batch.opened {
+            self.open(opened, turn.now);
+        }
+        for reading in batch.readings {
+            self.read(reading, turn);
+        }
+        for SkippedSample { why, first_at } in batch.skipped {
+            self.counts.skip(why);
+            if let Some(key) = first_at {
+                turn.tell(Event::SampleSkipped { key, why, counts: self.counts });
+            }
+        }
+    }
+
+    fn open(&mut self, opened: Opened, now: Timestamp) {
+        let Opened { series: id, signal, instance, at } = opened;
+        let Some(signal) = self.index(&signal) else { return };
+        if id.place as usize >= SERIES_MAX * self.all.len() {
+            return;
+        }
+        let entry = &mut self.all[signal.0];
+        entry.series.insert(instance.clone().into(), id);
+        let series = Series {
+            id,
+            signal,
+            instance: instance.into(),
+            window: Window::new(entry.span),
+            shown: None,
+            heard: at.min(now),
+            is_held_back: false,
+        };
+        self.silence.push(Reverse((series.silent_at(entry.span), id)));
+        self.place(Box::new(series));
+    }
+
+    fn read(&mut self, reading: Reading, turn: &mut Turn<'_>) {
+        let Reading { series: id, at, value } = reading;
+        let found = self.series.get_mut(id.place as usize).and_then(Option::as_deref_mut);
+        let Some(series) = found.filter(|found| found.id == id) else { return };
+        let before = series.window.len();
+        let is_crowded = self.samples_held >= SAMPLES_MAX;
+        let samples_max = if is_crowded { before.max(1) } else { SERIES_SAMPLES_MAX };
+        series.heard = series.heard.max(at.min(turn.now));
+        let is_late = series.shown.is_some_and(|newest| at <= newest);
+        if is_late || !series.window.insert(Sample { at, value }, samples_max) {
+            self.counts.skip(Skipped::Late);
+            return;
+        }
+        self.counts.samples += 1;
+        let held = series.window.len();
+        self.samples_held = self.samples_held + held - before;
+        if !std::mem::replace(&mut series.is_held_back, true) {
+            self.held_back.push(id);
+        }
+        if held <= before {
+            // The window let something go. Full, it wants no more than it holds, and else what its span reaches.
+            let is_full = held == samples_max;
+            let held_from = series.window.oldest().map(|sample| sample.at).filter(|_| is_full);
+            turn.effects
+                .released
+                .extend(held_from.or(series.window.oldest_wanted()).map(|oldest| (id, oldest)));
+        }
+        if held == samples_max && held <= before {
+            self.counts.skip(Skipped::TooMany);
+            if !std::mem::replace(&mut self.is_full, true) {
+                let SignalSpec { service_type, metric, .. } = &self.all[series.signal.0].spec;
+                let key = format!("{service_type}/{}/{metric}", series.instance);
+                turn.tell(Event::SampleSkipped { key, why: Skipped::TooMany, counts: self.counts });
+            }
+        }
+    }
+
+    /// The samples that were not shown yet, in the order of their time; `live` if they were written just now.
+    pub(super) fn fresh(&mut self, now: Timestamp, live: bool) -> Vec<Fresh> {
+        let mut fresh = Vec::with_capacity(self.held_back.len());
+        for id in self.held_back.drain(..) {
+            let found = self.series.get_mut(id.place as usize).and_then(Option::as_deref_mut);
+            let Some(series) = found.filter(|found| found.id == id) else { continue };
+            series.is_held_back = false;
+            let signal = series.signal;
+            let new = series.window.since(series.shown);
+            fresh.extend(new.map(|sample| Fresh { series: id, signal, sample }));
+            series.shown = series.window.newest().map(|newest| newest.at);
+            if live {
+                series.heard = now;
+            }
+        }
+        fresh.sort_by_key(|fresh| (fresh.sample.at, fresh.series));
+        fresh
+    }
+
+    /// Drops the series that have been silent for their window and a day, and says which.
+    pub(super) fn drop_silent(&mut self, now: Timestamp) -> Vec<(SignalIndex, SeriesId)> {
+        let mut dropped = Vec::new();
+        while let Some(&Reverse((due, id))) = self.silence.peek() {
+            if due > now {
+                break;
+            }
+            self.silence.pop();
+            let Some(series) = self.get(id) else { continue };
+            let (signal, due) = (series.signal, series.silent_at(self.all[series.signal.0].span));
+            if due > now {
+                self.silence.push(Reverse((due, id)));
+                continue;
+            }
+            dropped.push((signal, id));
+            if let Some(series) = self.series[id.place as usize].take() {
+                self.samples_held -= series.window.len();
+                self.all[signal.0].series.remove(&series.instance);
+            }
+        }
+        dropped
+    }
+
+    /// The window of a policy on a signal at `now`. `writer` says of each instance id whose it is. Costs as much as it
+    /// returns.
+    pub(super) fn seen(
+        &self,
+        signal: SignalIndex,
+        window: &WindowSpec,
+        now: Timestamp,
+        writer: impl Fn(&str) -> Writer,
+    ) -> SeenWindow {
+        let aggregated = window.signal.aggregated;
+        let series = self.all[signal.0].series.values().filter_map(|id| {
+            let series = self.get(*id).filter(|series| now <= shown_until(series.heard, window.span))?;
+            let writer = if aggregated { Writer::Unknown } else { writer(&series.instance) };
+            match writer {
+                Writer::Unknown => series.seen(window, None),
+                Writer::Own(unit) => series.seen(window, Some(unit)),
+                Writer::Foreign => None,
+            }
+        });
+        SeenWindow {
+            service_type: window.signal.service_type.clone(),
+            metric: window.signal.metric.clone(),
+            unit: window.unit.clone(),
+            aggregated,
+            length_ms: u64::try_from(window.span.as_millis()).unwrap_or(0),
+            series: series.collect(),
+        }
+    }
+}
+
+impl Series {
+    fn silent_at(&self, span: SignedDuration) -> Timestamp {
+        later(self.heard, span.checked_add(SILENCE).unwrap_or(SignedDuration::MAX))
+    }
+
+    fn seen(&self, window: &WindowSpec, instance: Option<String>) -> Option<SeenSeries> {
+        let newest = self.window.newest()?;
+        let oldest = newest.at.saturating_sub(window.span).unwrap_or(Timestamp::MIN);
+        let samples = self.window.from(oldest);
+        let (at_ms, values) = samples.map(|Sample { at, value }| (to_ms(at), value)).unzip();
+        Some(SeenSeries { id: self.instance.to_string(), instance, at_ms, values })
+    }
+}
+
+/// Until when a policy that is asked is shown a series that was heard last then, over so long. What is gone must not count
+/// for ever; a window of no length has the newest sample, however old.
+fn shown_until(heard: Timestamp, span: SignedDuration) -> Timestamp {
+    let patience = if span.is_zero() { Some(SILENCE) } else { span.checked_add(BEHIND_MAX) };
+    later(heard, patience.unwrap_or(SignedDuration::MAX))
+}
+
+/// Milliseconds since the epoch; 0 for what is before it.
+fn to_ms(at: Timestamp) -> u64 {
+    u64::try_from(at.as_millisecond()).unwrap_or(0)
+}
