@@ -137,6 +137,7 @@ pub async fn serve(args: &RunArgs, shutdown: impl Future<Output = ()>) -> Result
         (settings.endpoints, settings.api) = (vec![embedded.etcd_endpoint()], Api::V2);
     }
     let (store, (config, modules)) = tokio::select! {
+        biased;
         () = &mut shutdown => return Ok(()),
         ready = health.answering(reach(&settings, from_file, &path, &mut loader, &health)) => ready?,
     };

@@ -89,6 +89,8 @@ async fn play(
     let why = loop {
         show.scene(&Scene { story, now: began.elapsed(), end, hints: &hints })?;
         tokio::select! {
+            // The ends come first, and what the daemon says last: it may say much.
+            biased;
             () = &mut over => break "it ended",
             name = &mut told => break name,
             _ = hung_up.recv() => break "SIGHUP",

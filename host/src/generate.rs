@@ -43,11 +43,13 @@ pub async fn run(args: &GenerateArgs, out: &mut dyn Write) -> anyhow::Result<u8>
     let began = Instant::now();
     let mut tally = Tally::default();
     let ended = tokio::select! {
-        ended = write(args, &description, &mut tally, out) => ended,
+        // Writing as fast as it goes leaves no turn to what comes after it.
+        biased;
         name = told => {
             writeln!(io::stderr(), "{name}: ending")?;
             Ok(())
         }
+        ended = write(args, &description, &mut tally, out) => ended,
     };
     match ended {
         Err(writing::Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {

@@ -34,6 +34,7 @@ pub async fn serve<W: World, E>(
     let mut remembered = Vec::new();
     loop {
         let (lock, locked_at, stored) = tokio::select! {
+            biased;
             () = &mut shutdown => return Ok(()),
             led = parts.health.answering(take_lead(&parts.store, &parts.health, (holder, ttl), &remembered)) => led,
             // Whoever stands by for long must not lead with the modules of its start.

@@ -27,6 +27,7 @@ pub async fn register(args: &RegisterArgs) -> anyhow::Result<()> {
     let store = connect(settings(&args.etcd, None, fastrand::Rng::new().u64(..))).await?;
     let key = format!("/services/{}/{}/service_instance_name", args.service_type, args.id);
     let ended = tokio::select! {
+        biased;
         _ = told => Ok(()),
         error = keep(&store, &key, &args.unit) => Err(error.into()),
     };

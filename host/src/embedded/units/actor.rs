@@ -62,6 +62,8 @@ impl Actor {
                     continue;
                 }
                 Some(link) => tokio::select! {
+                    // What is wanted comes before what is told: a unit may tell without end.
+                    biased;
                     () = self.wake.notified() => continue,
                     report = link.next() => report,
                 },
