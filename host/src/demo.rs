@@ -42,13 +42,13 @@ use crate::signals::told_to_end;
 ///
 /// # Errors
 /// What keeps it from being played.
-pub async fn run(args: &DemoArgs) -> anyhow::Result<()> {
+pub async fn run(args: &DemoArgs, mut rng: fastrand::Rng) -> anyhow::Result<()> {
     let began = Instant::now();
     let lines = events::listen(began);
     let mut story = Story::default();
-    let stage = Stage::set(args).await?;
+    let stage = Stage::set(args, rng.fork()).await?;
     // Whatever goes wrong, units must not be left running.
-    let played = AssertUnwindSafe(play(args, began, &stage, lines, &mut story)).catch_unwind().await;
+    let played = AssertUnwindSafe(play(args, began, &stage, rng, lines, &mut story)).catch_unwind().await;
     let struck = stage.strike().await;
     let why = match played.unwrap_or_else(|panic| resume_unwind(panic)) {
         // Whoever looked on has seen enough: `dynamite demo | head`.
@@ -67,11 +67,12 @@ async fn play(
     args: &DemoArgs,
     began: Instant,
     stage: &Stage,
+    mut rng: fastrand::Rng,
     mut lines: Receiver<Line>,
     story: &mut Story,
 ) -> anyhow::Result<&'static str> {
-    let mut daemon = stage.daemon();
-    let mut moments = stage.traffic(began).await?;
+    let mut daemon = stage.daemon(rng.fork());
+    let mut moments = stage.traffic(began, rng).await?;
     let mut show = Show::open(args.plain)?;
     let hints = stage.hints(args.keep);
     show.introduce(&hints)?;

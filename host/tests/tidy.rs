@@ -87,6 +87,15 @@ fn every_select_is_biased() {
 }
 
 #[test]
+fn no_generator_is_made_from_nothing() {
+    check("clippy forbids `Rng::new`, and cannot name this one", |path, text| {
+        let code = code(text);
+        let lines = code.lines().enumerate().filter(|(_, line)| line.contains("Rng::default"));
+        lines.map(|(at, _)| format!("{}:{}", path.display(), at + 1)).collect()
+    });
+}
+
+#[test]
 fn a_select_is_found_in_code_alone() {
     for (source, lines) in [
         ("select! { biased; }\nselect!{\n// Why.\n/* How. */ biased; }", vec![]),
