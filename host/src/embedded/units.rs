@@ -39,7 +39,7 @@ use message::{Order, Stage, Start, Status, Wanted};
 
 pub use watcher::Watcher;
 
-pub(in crate::embedded) use folder::{Keep, file_name, read as read_json, write as write_json};
+pub(in crate::embedded) use folder::{Keep, entries, file_name, read as read_json, write as write_json};
 
 /// What a unit is that cannot be run.
 const BAD: SystemdState = SystemdState { load: "bad-setting", active: "inactive", sub: "dead" };
@@ -121,8 +121,8 @@ impl Units {
             rng: Mutex::new(rng),
         });
         let mut found = Vec::new();
-        for entry in fs::read_dir(&shared.root)? {
-            let folder = Folder::at(entry?.path());
+        for path in entries(&shared.root)? {
+            let folder = Folder::at(path);
             if let Some(order) = folder.order() {
                 found.extend(shared.adopt(&folder, order));
             } else if let Err(error) = folder.remove() {
