@@ -91,9 +91,10 @@ async fn serve(
         let (health, place) = (health.clone(), Arc::new(crowd.enter().await));
         tokio::spawn(async move {
             tokio::select! {
+                biased;
+                () = place.dismissed() => {}
                 // What goes wrong with a connection is the client's affair.
                 _ = timeout(CONNECTION_TIME_MAX, converse(stream, health, place.clone())) => {}
-                () = place.dismissed() => {}
             }
         });
     }

@@ -115,10 +115,10 @@ impl Error {
 ///
 /// # Errors
 /// What makes a start useless; everything else is waited out.
-pub async fn run(args: &RunArgs) -> Result<(), Error> {
+pub async fn run(args: &RunArgs, rng: fastrand::Rng) -> Result<(), Error> {
     let told = told_to_end().map_err(Error::Signal)?;
     let journal = journal(args)?;
-    serve(args, journal, async {
+    serve(args, journal, rng, async {
         let signal = told.await;
         if takes_units_along(args) {
             tracing::info!(signal, "ending, and the services with this container; they come back with it");
@@ -143,13 +143,15 @@ fn journal(args: &RunArgs) -> Result<Arc<dyn Journal>, Error> {
     Ok(Arc::new(Journals(journals)))
 }
 
-/// Runs until `shutdown` is ready, and tells `journal` what happens. The services keep running.
+/// Runs until `shutdown` is ready, and tells `journal` what happens. The services keep running. All
+/// randomness comes from `rng`.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn serve(
     args: &RunArgs,
     journal: Arc<dyn Journal>,
+    mut rng: fastrand::Rng,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     tokio::pin!(shutdown);
@@ -158,14 +160,15 @@ pub async fn serve(
     let from_file = read_file(&path, &args.files.service_folders, &mut loader)?;
     let health = Arc::new(Health::default());
     admin::start(args.admin, health.clone()).map_err(Error::Admin)?;
-    let mut rng = fastrand::Rng::new();
-    let embedded = if args.embedded.embedded { Some(start_embedded(&args.embedded).await?) } else { None };
+    let embedded =
+        if args.embedded.embedded { Some(start_embedded(&args.embedded, rng.fork()).await?) } else { None };
     let known_etcd = from_file.as_ref().and_then(|(config, _)| config.etcd_endpoint.as_deref());
     let mut settings = settings(&args.etcd, known_etcd, rng.u64(..));
     if let Some(embedded) = &embedded {
         (settings.endpoints, settings.api) = (vec![embedded.etcd_endpoint()], Api::V2);
     }
     let (store, (config, modules)) = tokio::select! {
+        biased;
         () = &mut shutdown => return Ok(()),
         ready = health.answering(reach(&settings, from_file, &path, &mut loader, &health)) => ready?,
     };
@@ -202,21 +205,21 @@ fn takes_units_along(args: &RunArgs) -> bool {
 ///
 /// # Errors
 /// That the data cannot be used, as it is while a `dynamite` runs.
-pub async fn stop(args: &StopArgs) -> Result<usize, Error> {
+pub async fn stop(args: &StopArgs, rng: fastrand::Rng) -> Result<usize, Error> {
     let data_dir = args.data.folder().ok_or(Error::NoDataDir)?;
     if !embedded::is_data_dir(&data_dir) {
         return Err(Error::NothingToStop { path: data_dir });
     }
     let free_port = (Ipv4Addr::LOCALHOST, 0).into();
     let options = embedded::Options { data_dir, etcd: free_port, fleet: free_port, fleet_socket: None };
-    let embedded = Embedded::start(options).await?;
+    let embedded = Embedded::start(options, rng).await?;
     let units = embedded.stop_units().await;
     embedded.stop().await;
     Ok(units?)
 }
 
 /// Serves etcd and fleet in this process.
-async fn start_embedded(args: &EmbeddedArgs) -> Result<Embedded, Error> {
+async fn start_embedded(args: &EmbeddedArgs, rng: fastrand::Rng) -> Result<Embedded, Error> {
     let data_dir = args.data.folder().ok_or(Error::NoDataDir)?;
     for (what, address) in [("etcd", args.listen_etcd), ("fleet", args.listen_fleet)] {
         if !address.ip().is_loopback() {
@@ -229,7 +232,7 @@ async fn start_embedded(args: &EmbeddedArgs) -> Result<Embedded, Error> {
         fleet: args.listen_fleet,
         fleet_socket: None,
     };
-    let embedded = Embedded::start(options).await?;
+    let embedded = Embedded::start(options, rng).await?;
     tracing::info!(etcd = embedded.etcd_endpoint(), fleet = %embedded.fleet_endpoint(), data = %data_dir.display(), "etcd and fleet are served here");
     Ok(embedded)
 }

@@ -42,14 +42,15 @@ use crate::signals::told_to_end;
 ///
 /// # Errors
 /// What keeps it from being played.
-pub async fn run(args: &DemoArgs) -> anyhow::Result<()> {
+pub async fn run(args: &DemoArgs, mut rng: fastrand::Rng) -> anyhow::Result<()> {
     let began = Instant::now();
     let (ear, heard) = events::listen(began);
     let mut story = Story::default();
-    let stage = Stage::set(args).await?;
-    let daemon = stage.daemon(Arc::new(ear));
+    let stage = Stage::set(args, rng.fork()).await?;
+    let daemon = stage.daemon(Arc::new(ear), rng.fork());
     // Whatever goes wrong, units must not be left running.
-    let played = AssertUnwindSafe(play(args, began, &stage, daemon, heard, &mut story)).catch_unwind().await;
+    let played = play(args, began, &stage, daemon, rng, heard, &mut story);
+    let played = AssertUnwindSafe(played).catch_unwind().await;
     let struck = stage.strike().await;
     let why = match played.unwrap_or_else(|panic| resume_unwind(panic)) {
         // Whoever looked on has seen enough: `dynamite demo | head`.
@@ -69,10 +70,11 @@ async fn play(
     began: Instant,
     stage: &Stage,
     mut daemon: Daemon,
+    rng: fastrand::Rng,
     mut lines: Receiver<Heard>,
     story: &mut Story,
 ) -> anyhow::Result<&'static str> {
-    let mut moments = stage.traffic(began).await?;
+    let mut moments = stage.traffic(began, rng).await?;
     let mut show = Show::open(args.plain)?;
     let hints = stage.hints(args.keep);
     show.introduce(&hints)?;
@@ -90,6 +92,8 @@ async fn play(
     let why = loop {
         show.scene(&Scene { story, now: began.elapsed(), end, hints: &hints })?;
         tokio::select! {
+            // The ends come first, and what the daemon says last: it may say much.
+            biased;
             () = &mut over => break "it ended",
             name = &mut told => break name,
             _ = hung_up.recv() => break "SIGHUP",

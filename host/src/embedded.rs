@@ -121,18 +121,23 @@ pub struct Embedded {
 
 impl Embedded {
     /// Binds and serves, with everything that is in the folder. Units that should run and do not are started.
+    /// IDs are taken from `rng`, which must be seeded otherwise at every start.
     ///
     /// # Errors
     /// That the folder or an address cannot be used.
-    pub async fn start(options: Options) -> Result<Self, Error> {
-        Self::start_with(options, PathBuf::from(THIS_PROGRAM)).await
+    pub async fn start(options: Options, rng: fastrand::Rng) -> Result<Self, Error> {
+        Self::start_with(options, PathBuf::from(THIS_PROGRAM), rng).await
     }
 
     /// The same in a program that is not `dynamite` itself: units are run by the `dynamite` that is named.
     ///
     /// # Errors
     /// That the folder or an address cannot be used.
-    pub async fn start_with(options: Options, program: PathBuf) -> Result<Self, Error> {
+    pub async fn start_with(
+        options: Options,
+        program: PathBuf,
+        mut rng: fastrand::Rng,
+    ) -> Result<Self, Error> {
         let root = options.data_dir.clone();
         let data = |source| Error::Data { path: root.clone(), source };
         if !is_data_dir(&root) && !is_empty(&root).map_err(data)? {
@@ -149,11 +154,11 @@ impl Embedded {
             etcd::Error::Listen { address, source } => Error::Etcd { address, source },
             other => Error::Store(other),
         };
-        let etcd = EtcdServer::start(etcd).await.map_err(failed)?;
-        let machine = machine::id(&root).map_err(data)?;
+        let etcd = EtcdServer::start(etcd, rng.fork()).await.map_err(failed)?;
+        let machine = machine::id(&root, &mut rng).map_err(data)?;
         let (registry, kept) = Files::open(root.join("fleet")).map_err(data)?;
         let units = units::Options { folder: root.join(UNITS), program, machine: machine.clone() };
-        let (units, found) = Units::open(units).map_err(data)?;
+        let (units, found) = Units::open(units, rng).map_err(data)?;
         let watcher = units.watcher();
         let primary_ip = options.fleet.ip().to_string();
         let serving = fleet::Options {

@@ -93,9 +93,11 @@ pub async fn run<W: World>(
     let context = Context::new(parts, lock, locked_at, stored.records.clone());
     let mut engine = Engine::new(&context, config, stored);
     let ended = tokio::select! {
+        // A loop with much to do uses up the task's turn: after it, the lease might never get one.
+        biased;
         () = shutdown => None,
-        lost = serve(&context, config, stored, &mut engine) => Some((lost, engine.records())),
         lost = keep_lease(&context) => Some((lost, engine.records())),
+        lost = serve(&context, config, stored, &mut engine) => Some((lost, engine.records())),
     };
     let unsaved = engine.unsaved();
     drop(engine);
@@ -174,6 +176,8 @@ async fn serve<W: World>(
         pending::<Infallible>().await
     };
     tokio::select! {
+        // What is there is worked off before more is fetched.
+        biased;
         Err(lost) = engine.run(stored, registration_batches, metric_batches) => lost,
         never = followers => match never {},
     }

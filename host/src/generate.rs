@@ -31,7 +31,7 @@ pub(crate) const FORMAT: &str = include_str!("generate/format.txt");
 ///
 /// # Errors
 /// That nothing can be said, or signals cannot be waited for.
-pub async fn run(args: &GenerateArgs, out: &mut dyn Write) -> anyhow::Result<u8> {
+pub async fn run(args: &GenerateArgs, mut rng: fastrand::Rng, out: &mut dyn Write) -> anyhow::Result<u8> {
     let description = match read::read(args) {
         Ok(description) => description,
         Err(report) => {
@@ -43,11 +43,13 @@ pub async fn run(args: &GenerateArgs, out: &mut dyn Write) -> anyhow::Result<u8>
     let began = Instant::now();
     let mut tally = Tally::default();
     let ended = tokio::select! {
-        ended = write(args, &description, &mut tally, out) => ended,
+        // Writing as fast as it goes leaves no turn to what comes after it.
+        biased;
         name = told => {
             writeln!(io::stderr(), "{name}: ending")?;
             Ok(())
         }
+        ended = write(args, rng.u64(..), &description, &mut tally, out) => ended,
     };
     match ended {
         Err(writing::Error::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -65,6 +67,7 @@ pub async fn run(args: &GenerateArgs, out: &mut dyn Write) -> anyhow::Result<u8>
 
 async fn write(
     args: &GenerateArgs,
+    seed: u64,
     description: &Description,
     tally: &mut Tally,
     out: &mut dyn Write,
@@ -72,7 +75,7 @@ async fn write(
     let target = if args.dry_run {
         Target::Output
     } else {
-        let settings = daemon::settings(&args.etcd, None, fastrand::Rng::new().u64(..));
+        let settings = daemon::settings(&args.etcd, None, seed);
         Target::Etcd(Box::new(connect(settings).await?))
     };
     let pace = if args.is_fast() { Pace::Fast } else { Pace::RealTime };

@@ -96,8 +96,11 @@ impl Health {
         tokio::pin!(work);
         loop {
             tokio::select! {
-                done = &mut work => return done,
+                // The answer first, so that busy work cannot use up the task's turn before it. One answer costs far
+                // less than one question, so the work has its turns too.
+                biased;
                 () = self.answer() => {}
+                done = &mut work => return done,
             }
         }
     }

@@ -37,9 +37,9 @@ fn act(command: Command) -> anyhow::Result<u8> {
         Command::Generate(args) => return generate(&args),
         Command::Schema => writeln!(io::stdout(), "{:#}", config::schema())?,
         Command::Stop(args) => stop(&args)?,
-        Command::Demo(args) => runtime()?.block_on(demo::run(&args))?,
+        Command::Demo(args) => runtime()?.block_on(demo::run(&args, randomness()))?,
         Command::Supervise(args) => units::supervisor::supervise(&args.folder)?,
-        Command::Register(args) => runtime()?.block_on(demo::register::register(&args))?,
+        Command::Register(args) => runtime()?.block_on(demo::register::register(&args, randomness()))?,
     }
     Ok(EXIT_OK)
 }
@@ -49,10 +49,16 @@ fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
+/// What all randomness of the process is taken from: everything else is handed a generator, or a seed.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that is not given a seed")]
+fn randomness() -> fastrand::Rng {
+    fastrand::Rng::new()
+}
+
 fn run(args: &RunArgs) -> anyhow::Result<u8> {
     telemetry::init(args.log_format, args.log_level);
     let runtime = runtime()?;
-    let ended = runtime.block_on(daemon::run(args));
+    let ended = runtime.block_on(daemon::run(args, randomness()));
     // A decision of a policy that is under way is not waited for.
     runtime.shutdown_background();
     match ended {
@@ -92,12 +98,12 @@ fn check(args: &CheckArgs) -> anyhow::Result<u8> {
 
 fn stop(args: &StopArgs) -> anyhow::Result<()> {
     telemetry::init(LogFormat::Human, None);
-    let units = runtime()?.block_on(daemon::stop(args))?;
+    let units = runtime()?.block_on(daemon::stop(args, randomness()))?;
     Ok(writeln!(io::stdout(), "{units} units stopped")?)
 }
 
 fn generate(args: &GenerateArgs) -> anyhow::Result<u8> {
     // What etcd's clients say of servers that are gone.
     telemetry::init(LogFormat::Human, None);
-    runtime()?.block_on(generate::run(args, &mut io::stdout().lock()))
+    runtime()?.block_on(generate::run(args, randomness(), &mut io::stdout().lock()))
 }

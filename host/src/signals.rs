@@ -17,6 +17,7 @@ pub fn told_to_end() -> io::Result<impl Future<Output = &'static str>> {
     ];
     Ok(async move {
         tokio::select! {
+            biased;
             _ = terminate.recv() => "SIGTERM",
             _ = interrupt.recv() => "SIGINT",
             _ = hangup.recv() => "SIGHUP",

@@ -72,3 +72,89 @@ fn modules_have_their_own_file_names_and_say_what_they_are_for() {
         if named_mod || !text.starts_with("//!") { vec![path.display().to_string()] } else { Vec::new() }
     });
 }
+
+#[test]
+fn every_select_is_biased() {
+    check("the same events in the same order give the same effects", |path, text| {
+        unbiased(text).into_iter().map(|line| format!("{}:{line}", path.display())).collect()
+    });
+}
+
+#[test]
+fn no_generator_is_made_from_nothing() {
+    check("clippy forbids `Rng::new`, and cannot name this one", |path, text| {
+        let code = code(text);
+        let lines = code.lines().enumerate().filter(|(_, line)| line.contains("Rng::default"));
+        lines.map(|(at, _)| format!("{}:{}", path.display(), at + 1)).collect()
+    });
+}
+
+#[test]
+fn a_select_is_found_in_code_alone() {
+    for (source, lines) in [
+        ("select! { biased; }\nselect!{\n// Why.\n/* How. */ biased; }", vec![]),
+        ("tokio::select! {\n    () = a => {}\n}\nselect! { biassed }\nselect!(biased_one)", vec![1, 4, 5]),
+        ("// select! {\n/* select! { */ r#\"\" select! {\"# \"\\\" select! {\"", vec![]),
+        ("'\"' select! {} '\\'' '\"' \"\n\" &'a select! {} 'b\n", vec![1, 2]),
+        ("select! { \"biased\" }\nselect! { // biased;\n}", vec![1, 2]),
+    ] {
+        assert_eq!(unbiased(source), lines, "{source}");
+    }
+}
+
+/// The lines of every `select!` that begins with something else than `biased;`.
+fn unbiased(source: &str) -> Vec<usize> {
+    let code = code(source);
+    let is_biased = |rest: &str| {
+        let first = rest.trim_start().trim_start_matches(['{', '(', '[']).trim_start();
+        first.strip_prefix("biased").is_some_and(|rest| rest.trim_start().starts_with(';'))
+    };
+    let found = code.match_indices("select!").filter(|(at, name)| !is_biased(&code[at + name.len()..]));
+    found.map(|(at, _)| code[..at].matches('\n').count() + 1).collect()
+}
+
+/// A source without its comments, strings and characters, in as many lines.
+fn code(source: &str) -> String {
+    let (mut code, mut rest) = (String::new(), source);
+    while let Some(next) = rest.chars().next() {
+        let length = words(rest);
+        if length == 0 {
+            code.push(next);
+        } else {
+            code.push(' ');
+            code.extend(rest[..length].matches('\n'));
+        }
+        rest = &rest[length.max(next.len_utf8())..];
+    }
+    code
+}
+
+/// How long the comment, string or character is that a text begins with, in bytes; 0 for none.
+fn words(text: &str) -> usize {
+    let until =
+        |start: usize, end: &str| text[start..].find(end).map_or(text.len(), |at| start + at + end.len());
+    let hashes = text.bytes().skip(1).take_while(|byte| *byte == b'#').count();
+    match text.as_bytes() {
+        [b'/', b'/', ..] => until(2, "\n"),
+        [b'/', b'*', ..] => until(2, "*/"),
+        [b'r', ..] if text[1 + hashes..].starts_with('"') => {
+            until(2 + hashes, &format!("\"{}", "#".repeat(hashes)))
+        }
+        [b'"', rest @ ..] => {
+            let mut is_escaped = false;
+            let end = rest.iter().position(|byte| {
+                let ends = *byte == b'"' && !is_escaped;
+                is_escaped = *byte == b'\\' && !is_escaped;
+                ends
+            });
+            end.map_or(text.len(), |at| at + 2)
+        }
+        [b'\'', b'\\', ..] => until(3, "'"),
+        // Anything else behind the mark is a lifetime.
+        [b'\'', ..] => match text[1..].chars().next() {
+            Some(one) if text[1 + one.len_utf8()..].starts_with('\'') => 2 + one.len_utf8(),
+            _ => 0,
+        },
+        _ => 0,
+    }
+}

@@ -30,7 +30,7 @@ impl Both {
         })
         .await
         .unwrap();
-        let own = EtcdServer::start(Options::default()).await.unwrap();
+        let own = EtcdServer::start(Options::default(), fastrand::Rng::with_seed(1)).await.unwrap();
         Self { real, own }
     }
 

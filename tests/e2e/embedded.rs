@@ -120,10 +120,10 @@ async fn a_folder_has_one_server() {
     let folder = TempDir::new().unwrap();
     let mut server = Embedded::start(BINARY, folder.path()).unwrap();
     let options = Options { data_dir: Some(folder.path().to_owned()), ..Options::default() };
-    let error = EtcdServer::start(options.clone()).await.unwrap_err();
+    let start = || EtcdServer::start(options.clone(), fastrand::Rng::with_seed(1));
+    let error = start().await.unwrap_err();
     assert!(matches!(error, Error::InUse { .. }) && error.to_string().contains("another process"), "{error}");
     server.kill().unwrap();
-    let first = EtcdServer::start(options.clone()).await.unwrap();
-    first.stop().await;
-    EtcdServer::start(options).await.unwrap().stop().await;
+    start().await.unwrap().stop().await;
+    start().await.unwrap().stop().await;
 }

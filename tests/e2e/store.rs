@@ -31,7 +31,8 @@ struct Backends {
 
 impl Backends {
     async fn start() -> Self {
-        Self { etcd: etcd().await, embedded: EtcdServer::start(embedded::Options::default()).await.unwrap() }
+        let embedded = EtcdServer::start(embedded::Options::default(), fastrand::Rng::with_seed(1)).await;
+        Self { etcd: etcd().await, embedded: embedded.unwrap() }
     }
 
     /// Their names, and how to reach them.

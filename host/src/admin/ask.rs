@@ -60,6 +60,8 @@ async fn exchange(address: SocketAddr) -> Result<(StatusCode, String), Box<dyn E
     };
     tokio::pin!(answer);
     tokio::select! {
+        // An answer that is there counts, however the connection ended.
+        biased;
         answer = &mut answer => answer,
         ended = connection => {
             ended?;

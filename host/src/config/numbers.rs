@@ -5,7 +5,7 @@
 //! service starts. A service that gives no base has numbers that are no ports and overlaps with nothing, unless an
 //! attached service of its is attached to another service too, for then equal numbers are equal unit names.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::Role;
 use super::check::{Checker, Entries, Entry};
@@ -158,7 +158,7 @@ impl Checker<'_, '_> {
 fn sharing<'f>(entries: &'f Entries<'_>) -> HashSet<&'f str> {
     let mut parents: HashMap<&str, Vec<&str>> = HashMap::new();
     for entry in entries.values() {
-        let attached: HashSet<&str> =
+        let attached: BTreeSet<&str> =
             entry.file.attached.iter().map(|attached| attached.value.as_str()).collect();
         for name in attached {
             parents.entry(name).or_default().push(entry.name());

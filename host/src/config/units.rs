@@ -96,7 +96,11 @@ impl Folders {
     fn names(&self) -> Vec<String> {
         let entries =
             self.folders.iter().flat_map(|folder| folder.read_dir().into_iter().flatten().flatten());
-        entries.take(NAMES_MAX).filter_map(|entry| entry.file_name().into_string().ok()).collect()
+        let names = entries.take(NAMES_MAX).filter_map(|entry| entry.file_name().into_string().ok());
+        let mut names: Vec<String> = names.collect();
+        // Of two that are as near, the first is suggested; a file system has an order of its own.
+        names.sort_unstable();
+        names
     }
 }
 

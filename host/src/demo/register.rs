@@ -22,11 +22,12 @@ const FAILURES_MAX: u32 = 3;
 ///
 /// # Errors
 /// That etcd does not take the key, now or for some time.
-pub async fn register(args: &RegisterArgs) -> anyhow::Result<()> {
+pub async fn register(args: &RegisterArgs, mut rng: fastrand::Rng) -> anyhow::Result<()> {
     let told = told_to_end()?;
-    let store = connect(settings(&args.etcd, None, fastrand::Rng::new().u64(..))).await?;
+    let store = connect(settings(&args.etcd, None, rng.u64(..))).await?;
     let key = format!("/services/{}/{}/service_instance_name", args.service_type, args.id);
     let ended = tokio::select! {
+        biased;
         _ = told => Ok(()),
         error = keep(&store, &key, &args.unit) => Err(error.into()),
     };

@@ -42,15 +42,14 @@ pub(super) struct Stage {
 
 impl Stage {
     /// Starts the servers, and writes the application into a folder.
-    pub(super) async fn set(args: &DemoArgs) -> anyhow::Result<Self> {
+    pub(super) async fn set(args: &DemoArgs, rng: fastrand::Rng) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("dynamite-demo-").tempdir().with_context(|| {
             let temporary = std::env::temp_dir();
             format!("the demo needs a folder in `{}`; TMPDIR takes another place", temporary.display())
         })?;
         let data_dir = folder.path().join("data");
-        let embedded =
-            Embedded::start(Options { data_dir, etcd: LOOPBACK, fleet: LOOPBACK, fleet_socket: None })
-                .await?;
+        let options = Options { data_dir, etcd: LOOPBACK, fleet: LOOPBACK, fleet_socket: None };
+        let embedded = Embedded::start(options, rng).await?;
         let here = Here {
             program: &std::env::current_exe()?,
             pid: std::process::id(),
@@ -75,21 +74,24 @@ impl Stage {
     }
 
     /// Starts the daemon, on the path of `dynamite run`.
-    pub(super) fn daemon(&self, journal: Arc<dyn Journal>) -> Daemon {
+    pub(super) fn daemon(&self, journal: Arc<dyn Journal>, rng: fastrand::Rng) -> Daemon {
         let (end, told) = oneshot::channel();
         let run = self.run.clone();
         let mut task = JoinSet::new();
         task.spawn(async move {
             // Whoever would have told it is gone, which says the same.
             let told = async { drop(told.await) };
-            daemon::serve(&run, journal, told).await
+            daemon::serve(&run, journal, rng, told).await
         });
         Daemon { end, task }
     }
 
     /// Starts the traffic. It ends when nobody takes the moments any more.
-    pub(super) async fn traffic(&self, began: Instant) -> anyhow::Result<Receiver<Moment>> {
-        let mut random = fastrand::Rng::new();
+    pub(super) async fn traffic(
+        &self,
+        began: Instant,
+        mut random: fastrand::Rng,
+    ) -> anyhow::Result<Receiver<Moment>> {
         let store = connect(settings(&self.run.etcd, None, random.u64(..))).await?;
         let fleet = HttpFleet::new(&self.fleet())?;
         let (moments, seen) = channel(1);

@@ -121,13 +121,13 @@ pub struct EtcdServer {
 }
 
 impl EtcdServer {
-    /// Opens the store, binds, and serves.
-    pub async fn start(options: Options) -> Result<Self, Error> {
+    /// Opens the store, binds, and serves. A new store takes its IDs from `rng`.
+    pub async fn start(options: Options, rng: fastrand::Rng) -> Result<Self, Error> {
         let address = options.listen;
         let failed = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let (store, identity) = Stored::open(options.data_dir).await?;
+        let (store, identity) = Stored::open(options.data_dir, rng).await?;
         let member = Member {
             cluster_id: format!("{:x}", identity.cluster),
             id: format!("{:x}", identity.member),
@@ -169,14 +169,14 @@ struct Stored {
 }
 
 impl Stored {
-    async fn open(folder: Option<PathBuf>) -> Result<(Self, Identity), Error> {
+    async fn open(folder: Option<PathBuf>, mut rng: fastrand::Rng) -> Result<(Self, Identity), Error> {
         let Some(folder) = folder else {
-            let identity = Identity { term: 2, ..Identity::random() };
+            let identity = Identity { term: 2, ..Identity::random(&mut rng) };
             let engine = Engine::new(Store::new(store::BYTES_MAX), None);
             return Ok((Self { engine, thread: None }, identity));
         };
         let open = move || {
-            let (disk, kept) = Disk::open(&folder)?;
+            let (disk, kept) = Disk::open(&folder, &mut rng)?;
             let store = Store::restored(kept.nodes, kept.events, store::BYTES_MAX);
             // One call is enough: it is for all that has happened until it is heard.
             let (calls, work) = mpsc::sync_channel(1);

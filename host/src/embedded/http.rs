@@ -114,7 +114,9 @@ where
     // Some read answers with nothing but their eyes and `grep`.
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).title_case_headers(true);
     tokio::select! {
-        _ = http.serve_connection(TokioIo::new(Unstalled::new(stream)), service) => {}
+        // A request that comes too late is not begun, rather than carried out and not answered.
+        biased;
         () = place.dismissed() => {}
+        _ = http.serve_connection(TokioIo::new(Unstalled::new(stream)), service) => {}
     }
 }

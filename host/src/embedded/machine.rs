@@ -8,13 +8,13 @@ use std::path::Path;
 const SYSTEM: &str = "/etc/machine-id";
 
 /// 32 hexadecimal digits, the same at every start.
-pub(super) fn id(root: &Path) -> io::Result<String> {
+pub(super) fn id(root: &Path, rng: &mut fastrand::Rng) -> io::Result<String> {
     let own = root.join("machine-id");
     // The own one first: an ID that changes would move every unit.
     if let Some(id) = read(&own) {
         return Ok(id);
     }
-    let id = read(Path::new(SYSTEM)).unwrap_or_else(|| format!("{:032x}", fastrand::u128(..)));
+    let id = read(Path::new(SYSTEM)).unwrap_or_else(|| format!("{:032x}", rng.u128(..)));
     fs::write(&own, format!("{id}\n"))?;
     Ok(id)
 }
@@ -32,12 +32,14 @@ mod tests {
     #[test]
     fn it_stays_the_same_and_nonsense_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        let first = id(folder.path()).unwrap();
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut id = || id(folder.path(), &mut rng).unwrap();
+        let first = id();
         assert_eq!(first.len(), 32);
-        assert_eq!(id(folder.path()).unwrap(), first);
+        assert_eq!(id(), first);
         fs::write(folder.path().join("machine-id"), "0123456789ABCDEF0123456789abcdef").unwrap();
-        assert_eq!(id(folder.path()).unwrap(), "0123456789abcdef0123456789abcdef");
+        assert_eq!(id(), "0123456789abcdef0123456789abcdef");
         fs::write(folder.path().join("machine-id"), "uninitialized").unwrap();
-        assert_eq!(id(folder.path()).unwrap().len(), 32);
+        assert_eq!(id().len(), 32);
     }
 }

@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
 
 use super::fleet::{Kept, Registry};
-use super::units::{Keep, file_name, read_json, write_json};
+use super::units::{Keep, entries, file_name, read_json, write_json};
 
 /// The end of the name of each file.
 const SUFFIX: &str = ".json";
@@ -22,8 +22,7 @@ impl Files {
     pub(super) fn open(folder: PathBuf) -> io::Result<(Self, Vec<Kept>)> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         let mut kept = Vec::new();
-        for entry in fs::read_dir(&folder)? {
-            let path = entry?.path();
+        for path in entries(&folder)? {
             if !path.to_string_lossy().ends_with(SUFFIX) {
                 continue;
             }
@@ -63,15 +62,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let unit = |name: String| Kept { name, options: Vec::new(), target: "odd".into(), machine: None };
         let mut expected: Vec<Kept> =
-            ["..service", "a@1.service", "-x.service"].map(|name| unit(name.into())).into();
+            ["-x.service", "..service", "a@1.service"].map(|name| unit(name.into())).into();
         expected.push(unit(format!("{}.service", "x".repeat(248))));
         let (mut files, kept) = Files::open(folder.path().join("fleet")).unwrap();
         assert_eq!(kept, []);
         for unit in expected.iter().chain(&expected) {
             files.keep(unit).unwrap();
         }
-        let (_, mut kept) = Files::open(folder.path().join("fleet")).unwrap();
-        kept.sort_by_key(|unit| expected.iter().position(|known| known == unit));
+        let (_, kept) = Files::open(folder.path().join("fleet")).unwrap();
         assert_eq!(kept, expected);
         for unit in expected.iter().chain(&expected) {
             files.forget(&unit.name).unwrap();

@@ -39,7 +39,7 @@ use message::{Order, Stage, Start, Status, Wanted};
 
 pub use watcher::Watcher;
 
-pub(in crate::embedded) use folder::{Keep, file_name, read as read_json, write as write_json};
+pub(in crate::embedded) use folder::{Keep, entries, file_name, read as read_json, write as write_json};
 
 /// What a unit is that cannot be run.
 const BAD: SystemdState = SystemdState { load: "bad-setting", active: "inactive", sub: "dead" };
@@ -70,6 +70,8 @@ struct Shared {
     units: Mutex<BTreeMap<String, Unit>>,
     /// A unit was forgotten, or is somewhere else.
     changed: Notify,
+    /// What the IDs of starts are taken from.
+    rng: Mutex<fastrand::Rng>,
 }
 
 struct Unit {
@@ -94,11 +96,12 @@ enum Loaded {
 }
 
 impl Units {
-    /// Finds the units that are there, and looks after them from now on. Must be called within a runtime.
+    /// Finds the units that are there, and looks after them from now on. Must be called within a runtime. Starts take their
+    /// IDs from `rng`, which must give others than it gave a former Dynamite, or another one on this machine.
     ///
     /// # Errors
     /// What keeps the folder from being made or read.
-    pub fn open(options: Options) -> io::Result<(Self, Vec<Found>)> {
+    pub fn open(options: Options, rng: fastrand::Rng) -> io::Result<(Self, Vec<Found>)> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&options.folder)?;
         let text = |path: &str| fs::read_to_string(path).unwrap_or_default().trim().to_owned();
         let boot = text("/proc/sys/kernel/random/boot_id");
@@ -115,10 +118,11 @@ impl Units {
             boot,
             units: Mutex::default(),
             changed: Notify::new(),
+            rng: Mutex::new(rng),
         });
         let mut found = Vec::new();
-        for entry in fs::read_dir(&shared.root)? {
-            let folder = Folder::at(entry?.path());
+        for path in entries(&shared.root)? {
+            let folder = Folder::at(path);
             if let Some(order) = folder.order() {
                 found.extend(shared.adopt(&folder, order));
             } else if let Err(error) = folder.remove() {
@@ -177,7 +181,7 @@ impl Systemd for Units {
             identity: self.shared.identity(place.unit),
             hash: hash.to_owned(),
             options: options.to_vec(),
-            invocation: new_id(),
+            invocation: self.shared.new_id(),
             era: self.shared.era.clone(),
         };
         unit.state = Stage::Start.state();
@@ -206,6 +210,11 @@ impl Systemd for Units {
 impl Shared {
     fn units(&self) -> MutexGuard<'_, BTreeMap<String, Unit>> {
         self.units.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// 32 hexadecimal digits that nobody else has.
+    fn new_id(&self) -> String {
+        format!("{:032x}", self.rng.lock().unwrap_or_else(PoisonError::into_inner).u128(..))
     }
 
     fn folder(&self, name: &str) -> Folder {
@@ -336,9 +345,4 @@ impl Shared {
         self.changed.notify_waiters();
         Needed::No
     }
-}
-
-/// 32 hexadecimal digits that nobody else has.
-fn new_id() -> String {
-    format!("{:032x}", fastrand::u128(..))
 }

@@ -119,13 +119,14 @@ async fn two_lives(by: By, dies_at: Option<u64>, failures: Option<u64>) -> (Arc<
     let death = world.lock().unwrap().death.clone();
     let lives = async {
         tokio::select! {
+            biased;
             () = process(&world, "first", true, &config) => {}
             () = death.notified() => {}
         }
         begin_life(&world, None, failures);
         process(&world, "second", true, &config).await;
     };
-    tokio::select! { () = lives => {}, () = weather(&world) => {} }
+    tokio::select! { biased; () = lives => {}, () = weather(&world) => {} }
     let calls = begin_life(&world, None, None);
     (world, calls)
 }
@@ -195,7 +196,7 @@ fn two_processes_do_not_get_into_each_others_way() {
         let both = async {
             tokio::join!(process(&world, "first", false, &config), process(&world, "second", false, &config))
         };
-        tokio::select! { _ = both => {}, () = weather(&world) => {} }
+        tokio::select! { biased; _ = both => {}, () = weather(&world) => {} }
     });
     assert_sound(&world, "two processes");
     assert_eq!(grown(&world), 2);
@@ -213,7 +214,7 @@ fn a_wiped_etcd_is_written_again_and_no_unit_is_doubled() {
             sleep(Duration::from_secs(30)).await;
             assert_eq!(world.lock().unwrap().launched().len(), before);
         };
-        tokio::select! { () = process(&world, "first", false, &config) => {}, () = accident => {} }
+        tokio::select! { biased; () = process(&world, "first", false, &config) => {}, () = accident => {} }
     });
     let world = world.lock().unwrap();
     assert!(world.created.values().all(|times| *times == 1), "{:?}", world.created);
@@ -234,6 +235,7 @@ fn what_was_attached_by_a_former_configuration_goes_with_its_instance() {
     world.lock().unwrap().add_foreign("audit@8082.service");
     let life = async |config: &Config, seconds| {
         tokio::select! {
+            biased;
             () = process(&world, "one", false, config) => {}
             () = sleep(Duration::from_secs(seconds)) => {}
         }
@@ -262,6 +264,7 @@ fn a_service_that_never_starts_is_degraded_and_holds_up_nobody_else() {
     let config = config(By::Thresholds);
     let life = async |seconds| {
         tokio::select! {
+            biased;
             () = process(&world, "one", false, &config) => {}
             () = sleep(Duration::from_secs(seconds)) => {}
         }

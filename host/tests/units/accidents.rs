@@ -214,7 +214,7 @@ async fn an_address_in_use_is_said_once() {
     let fleet = "127.0.0.1:0".parse().unwrap();
     let options =
         dynamite::embedded::Options { data_dir: machine.path("b"), etcd, fleet, fleet_socket: None };
-    let error = dynamite::embedded::Embedded::start(options).await.unwrap_err();
+    let error = dynamite::embedded::Embedded::start(options, fastrand::Rng::with_seed(1)).await.unwrap_err();
     let words = format!("{:#}", anyhow::Error::from(error));
     assert_eq!(words.matches("another address").count(), 1, "{words}");
     assert!(

@@ -9,6 +9,8 @@ mod life;
 mod restarts;
 mod stopping;
 
+use std::cell::RefCell;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,14 +32,17 @@ struct Machine {
     folder: TempDir,
     /// Where the data is in it.
     data: String,
+    /// What its IDs are taken from, at one start after the other.
+    rng: RefCell<fastrand::Rng>,
     embedded: Option<Embedded>,
 }
 
 impl Machine {
     async fn start() -> Self {
         dynamite::tls::install_provider();
-        let mut machine =
-            Self { folder: tempfile::tempdir().unwrap(), data: "data".to_owned(), embedded: None };
+        let folder = tempfile::tempdir().unwrap();
+        let rng = RefCell::new(randomness(&folder));
+        let mut machine = Self { folder, data: "data".to_owned(), rng, embedded: None };
         machine.boot().await;
         machine
     }
@@ -45,7 +50,8 @@ impl Machine {
     async fn open(&self) -> Result<Embedded, Error> {
         let any = "127.0.0.1:0".parse().unwrap();
         let options = Options { data_dir: self.path(&self.data), etcd: any, fleet: any, fleet_socket: None };
-        Embedded::start_with(options, PathBuf::from(env!("CARGO_BIN_EXE_dynamite"))).await
+        let rng = self.rng.borrow_mut().fork();
+        Embedded::start_with(options, PathBuf::from(env!("CARGO_BIN_EXE_dynamite")), rng).await
     }
 
     /// Starts another Dynamite, once the former one has let go of its store: unlike a process it does so a moment later.
@@ -165,6 +171,13 @@ impl Drop for Machine {
             kill("KILL", pid);
         }
     }
+}
+
+/// Seeded by the name of the folder. Processes are found by IDs, so that no two tests that run at a time may have the same.
+fn randomness(folder: &TempDir) -> fastrand::Rng {
+    let mut hasher = DefaultHasher::new();
+    folder.path().hash(&mut hasher);
+    fastrand::Rng::with_seed(hasher.finish())
 }
 
 async fn until(what: &str, mut done: impl FnMut() -> bool) {

@@ -16,7 +16,7 @@ async fn main() -> Result<()> {
     if let Some(address) = arguments.next() {
         options.listen = address.parse()?;
     }
-    let server = EtcdServer::start(options).await?;
+    let server = EtcdServer::start(options, fastrand::Rng::with_seed(1)).await?;
     println!("{}", server.endpoint());
     tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await??;
     server.stop().await;

@@ -49,9 +49,8 @@ pub(super) struct Identity {
 
 impl Identity {
     /// A new one.
-    pub(super) fn random() -> Self {
-        let mut random = fastrand::Rng::new();
-        Self { cluster: random.u64(1..), member: random.u64(1..), term: 1 }
+    pub(super) fn random(rng: &mut fastrand::Rng) -> Self {
+        Self { cluster: rng.u64(1..), member: rng.u64(1..), term: 1 }
     }
 }
 
@@ -85,13 +84,13 @@ pub(super) struct Disk {
 }
 
 impl Disk {
-    /// Opens the store in a folder, and makes both if they are not there.
-    pub(super) fn open(folder: &Path) -> Result<(Self, Kept), Error> {
+    /// Opens the store in a folder, and makes both if they are not there, with IDs from `rng`.
+    pub(super) fn open(folder: &Path, rng: &mut fastrand::Rng) -> Result<(Self, Kept), Error> {
         let path = folder.join(FILE);
         let in_folder = |source| Error::Folder { path: folder.to_owned(), source };
         fs::create_dir_all(folder).map_err(in_folder)?;
         if !fs::exists(&path).map_err(in_folder)? {
-            create(folder)?;
+            create(folder, Identity::random(rng))?;
         }
         let failed = |error: redb::Error| failure(&path, error);
         let mut database = open(&path).map_err(|error| failed(error.into()))?;
@@ -120,7 +119,7 @@ fn open(path: &Path) -> Result<Database, DatabaseError> {
 }
 
 /// Makes an empty store, all of it or nothing.
-fn create(folder: &Path) -> Result<(), Error> {
+fn create(folder: &Path, identity: Identity) -> Result<(), Error> {
     let new = folder.join(NEW_FILE);
     let in_folder = |source| Error::Folder { path: folder.to_owned(), source };
     match fs::remove_file(&new) {
@@ -131,7 +130,6 @@ fn create(folder: &Path) -> Result<(), Error> {
         let database = Builder::new().set_cache_size(CACHE_BYTES).create(&new)?;
         let transaction = database.begin_write()?;
         {
-            let identity = Identity::random();
             let mut facts = transaction.open_table(FACTS)?;
             facts.insert("format", FORMAT)?;
             facts.insert("cluster", identity.cluster)?;

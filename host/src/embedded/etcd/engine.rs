@@ -123,8 +123,9 @@ impl Engine {
             match pause {
                 None => self.sooner.notified().await,
                 Some(pause) => tokio::select! {
-                    () = sleep(pause.min(SLEEP_MAX)) => {}
+                    biased;
                     () = self.sooner.notified() => {}
+                    () = sleep(pause.min(SLEEP_MAX)) => {}
                 },
             }
         }

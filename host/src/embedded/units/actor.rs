@@ -62,6 +62,8 @@ impl Actor {
                     continue;
                 }
                 Some(link) => tokio::select! {
+                    // What is wanted comes before what is told: a unit may tell without end.
+                    biased;
                     () = self.wake.notified() => continue,
                     report = link.next() => report,
                 },
@@ -175,7 +177,7 @@ impl Actor {
             self.shared.replace(&self.name, start, Stage::Failed, None);
             return;
         }
-        self.shared.replace(&self.name, start, Stage::Start, Some(super::new_id()));
+        self.shared.replace(&self.name, start, Stage::Start, Some(self.shared.new_id()));
     }
 
     /// Ends every process of a start, and returns how many could not be ended.

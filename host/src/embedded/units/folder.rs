@@ -126,6 +126,14 @@ pub(in crate::embedded) fn file_name(unit: &str) -> String {
     digest.iter().fold("~".to_owned(), |name, byte| name + &format!("{byte:02x}"))
 }
 
+/// What is in a folder, by name: a file system has an order of its own.
+pub(in crate::embedded) fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let paths = fs::read_dir(folder)?.map(|entry| Ok(entry?.path()));
+    let mut paths = paths.collect::<io::Result<Vec<PathBuf>>>()?;
+    paths.sort_unstable();
+    Ok(paths)
+}
+
 /// How long a file must be kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::embedded) enum Keep {

@@ -1,6 +1,6 @@
 //! The processes of a unit, found in `/proc`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -13,7 +13,7 @@ pub(super) const MARK: &str = "INVOCATION_ID";
 
 /// Every process that descends from the current one.
 pub(super) fn descendants() -> Vec<Pid> {
-    below(&HashSet::from([getpid().as_raw_nonzero().get()]))
+    below(&BTreeSet::from([getpid().as_raw_nonzero().get()]))
 }
 
 /// Every process with the mark of a start, and what descends from them.
@@ -23,7 +23,7 @@ pub(super) fn marked(invocation: &str) -> Vec<Pid> {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|variable| variable == entry.as_bytes())
     };
-    let marked: HashSet<i32> = all().filter(is_marked).collect();
+    let marked: BTreeSet<i32> = all().filter(is_marked).collect();
     let mut found = below(&marked);
     found.extend(marked.into_iter().filter_map(Pid::from_raw));
     found
@@ -51,8 +51,8 @@ pub(super) fn signal(pids: &[Pid], signal: Signal) {
 }
 
 /// The descendants of some processes, without themselves.
-fn below(roots: &HashSet<i32>) -> Vec<Pid> {
-    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+fn below(roots: &BTreeSet<i32>) -> Vec<Pid> {
+    let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for pid in all() {
         if let Some(parent) = parent(pid) {
             children.entry(parent).or_default().push(pid);

@@ -89,6 +89,7 @@ pub(super) async fn follow(
         }
     };
     tokio::select! {
+        biased;
         () = gone.closed() => {}
         () = forever => {}
     }

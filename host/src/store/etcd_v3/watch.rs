@@ -39,6 +39,7 @@ pub(super) async fn follow(client: &Client, rng: fastrand::Rng, prefix: &str, ch
         }
     };
     tokio::select! {
+        biased;
         () = gone.closed() => {}
         () = forever => {}
     }

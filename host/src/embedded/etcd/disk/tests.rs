@@ -10,8 +10,12 @@ use super::super::store::{BYTES_MAX, Store};
 use super::super::write::{Content, Write};
 use super::*;
 
+fn try_open(folder: &TempDir) -> Result<(Disk, Kept), Error> {
+    Disk::open(folder.path(), &mut fastrand::Rng::with_seed(1))
+}
+
 fn open(folder: &TempDir) -> (Disk, Store, Identity) {
-    let (disk, kept) = Disk::open(folder.path()).unwrap();
+    let (disk, kept) = try_open(folder).unwrap();
     (disk, Store::restored(kept.nodes, kept.events, BYTES_MAX), kept.identity)
 }
 
@@ -137,7 +141,7 @@ fn a_file_that_was_large_is_made_small() {
 fn a_folder_is_for_one_at_a_time() {
     let folder = TempDir::new().unwrap();
     let (disk, _, _) = open(&folder);
-    let error = Disk::open(folder.path()).err().unwrap();
+    let error = try_open(&folder).err().unwrap();
     assert!(matches!(error, Error::InUse { .. }), "{error:?}");
     drop(disk);
     open(&folder);
@@ -186,7 +190,7 @@ fn size(folder: &TempDir) -> u64 {
 }
 
 fn check_refused(folder: &TempDir) {
-    let error = Disk::open(folder.path()).err().unwrap();
+    let error = try_open(folder).err().unwrap();
     let text = format!("{error}: {}", error.source().unwrap());
     assert!(matches!(error, Error::Damaged { .. }) && text.contains(FILE), "{text}");
 }

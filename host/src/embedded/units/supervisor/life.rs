@@ -102,8 +102,10 @@ impl Life {
             self.note(Level::Info, &format!("it is started again ({})", self.outcome.word()));
             let mut stop = self.stop.clone();
             tokio::select! {
-                () = sleep(pause.unwrap_or(Duration::MAX)) => {}
+                // An order that comes as the pause ends must not find another start.
+                biased;
                 () = stopped(&mut stop) => return Stage::Dead,
+                () = sleep(pause.unwrap_or(Duration::MAX)) => {}
             }
         }
     }
@@ -167,7 +169,8 @@ impl Life {
         }
         let mut stop = self.stop.clone();
         tokio::select! {
-            () = stopped(&mut stop) => {}
+            // As in systemd, an end comes before an order: no `ExecStop` is given a main process that is gone.
+            biased;
             () = self.main_ends() => {
                 if self.outcome != Outcome::Success {
                     return;
@@ -177,6 +180,7 @@ impl Life {
                     stopped(&mut stop).await;
                 }
             }
+            () = stopped(&mut stop) => {}
         }
         let commands = self.definition.stop.clone();
         self.commands(&commands, "ExecStop", Stage::Stop).await;
@@ -298,6 +302,7 @@ impl Life {
         let ended = async {
             let had_main = self.main.is_some();
             tokio::select! {
+                biased;
                 () = children.all_gone() => {}
                 () = self.main_ends(), if had_main && round == Round::Stop => {}
                 // There is nobody who was told to end.

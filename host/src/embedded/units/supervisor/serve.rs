@@ -45,6 +45,8 @@ impl Server {
         let (reading, writing) = stream.into_split();
         self.desk.open();
         tokio::select! {
+            // An order is heard before more is told, however much there is to tell.
+            biased;
             () = self.read(reading) => {}
             () = self.write(writing) => {}
         }
