@@ -10,7 +10,9 @@ mod inventory;
 mod looking;
 mod main_loop;
 #[cfg(test)]
-mod sim;
+mod replay_tests;
+#[cfg(test)]
+pub(crate) mod sim;
 #[cfg(test)]
 pub(crate) mod test_config;
 mod writeback;

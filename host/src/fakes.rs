@@ -13,14 +13,21 @@ use tokio::time::{Instant, sleep};
 use crate::clock::Clock;
 use crate::fleet::{DesiredState, Fleet, Unit, UnitOption, UnitState};
 use crate::modules::Modules;
-use crate::scaling::{Answer, PolicyId, Proposal, Question, Usage, Verdict};
+use crate::scaling::{Answer, PolicyId, Question, Usage};
 use crate::store::{Change, Entry, Lock, Store};
 use crate::{fleet, store};
 
+mod collected;
+mod policy;
 mod universe;
 
+pub(crate) use self::collected::Collected;
+pub(crate) use self::policy::FakePolicy;
 pub(crate) use self::universe::Universe;
 use self::universe::{FakeUnit, SYSTEMD_TIME};
+
+/// How many changes come in one batch.
+const BATCH_MAX: usize = 100;
 
 /// One process's connection to the world. With `mortal`, its calls count towards the one at which it dies.
 #[derive(Clone, Debug)]
@@ -211,12 +218,13 @@ impl Store for Link {
         if changes.send(snapshot).await.is_err() {
             return;
         }
-        while let Some(change) = receiver.recv().await {
-            if changes.send(vec![change]).await.is_err() {
+        loop {
+            // What is written at once comes at once.
+            let mut batch = Vec::new();
+            if receiver.recv_many(&mut batch, BATCH_MAX).await == 0 || changes.send(batch).await.is_err() {
                 return;
             }
         }
-        pending::<()>().await;
     }
 
     async fn lock(&self, key: &str, holder: &str, ttl: Duration) -> Result<Option<Lock>, store::Error> {
@@ -254,18 +262,10 @@ impl Store for Link {
 }
 
 impl Modules for Link {
-    /// A policy that wants an instance for each 30 of the newest sample of its first window.
     async fn decide(&self, question: Question) -> Answer {
         self.point().await;
-        let newest =
-            question.seen.windows.iter().flat_map(|window| &window.series).find_map(|s| s.values.last());
-        let proposal = match newest {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small numbers")]
-            Some(load) => Proposal::To((load / 30.0).ceil() as u32),
-            None => Proposal::Hold,
-        };
-        let calls = question.state.first().copied().unwrap_or(0).saturating_add(1);
-        let verdict = Verdict { proposal, reason: "30 each".to_owned(), state: vec![calls], wake_at: None };
+        let policy = self.world().policy.clone();
+        let verdict = (policy.0)(&question.seen, &question.state);
         Answer { result: Ok(verdict), usage: Usage { fuel: 1_000, ..Usage::default() } }
     }
 

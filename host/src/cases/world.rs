@@ -1,6 +1,9 @@
 //! The world of a case: the daemon's planner, with instances and samples as the case says. What the planner wants done is
 //! done at once, or after as long as the case says; nothing is decided here.
 
+#[cfg(test)]
+mod differential;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -93,7 +96,7 @@ impl<'c> World<'c> {
         self.tell(Input::Situation(Situation { service, instances, past }), self.now);
     }
 
-    /// Tells the planner, and does what it wants done. Returns what it decided about votes.
+    /// Tells the planner, and does what it wants done. Returns what it decided.
     fn tell(&mut self, input: Input, now: Timestamp) -> Vec<Decision> {
         let Effects { orders, events, dropped, .. } = self.planner.take(input, now);
         self.incoming.forget(&dropped);
@@ -101,7 +104,7 @@ impl<'c> World<'c> {
             self.carry_out(&order, now);
         }
         let decided = events.into_iter().filter_map(|event| match event {
-            Event::Decided(decision) if matches!(decision.cause, Cause::Vote(_)) => Some(*decision),
+            Event::Decided(decision) => Some(*decision),
             _ => None,
         });
         decided.collect()
@@ -152,6 +155,7 @@ impl<'c> World<'c> {
         for batch in batches {
             decisions.extend(self.tell(Input::Samples(batch), step.now));
         }
+        decisions.retain(|decision| matches!(decision.cause, Cause::Vote(_)));
         self.end_actions(step.now);
         decisions
     }

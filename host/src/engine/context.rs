@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep};
 
 use super::inventory::Inventory;
@@ -49,7 +49,9 @@ pub(crate) struct Context<W: World> {
     /// Until when nobody else can lead.
     lease_end: Mutex<Instant>,
     rng: Mutex<fastrand::Rng>,
-    inventory: watch::Sender<Arc<Inventory>>,
+    inventory: Mutex<Arc<Inventory>>,
+    /// Wakes those who wait for another inventory in the order in which they came, where a watch wakes them in any.
+    looked: Notify,
     /// How many actions wait for something to happen in fleet.
     waiting: AtomicUsize,
     someone_waits: Notify,
@@ -118,7 +120,8 @@ impl<W: World> Context<W> {
             lease_end: Mutex::new(locked_at + lock.ttl),
             lock,
             rng: Mutex::new(rng),
-            inventory: watch::Sender::new(Arc::new(Inventory::empty())),
+            inventory: Mutex::new(Arc::new(Inventory::empty())),
+            looked: Notify::new(),
             waiting: AtomicUsize::new(0),
             someone_waits: Notify::new(),
             calls: Semaphore::new(FLEET_CALLS_MAX),
@@ -143,11 +146,12 @@ impl<W: World> Context<W> {
 
     /// The latest look at fleet.
     pub(crate) fn inventory(&self) -> Arc<Inventory> {
-        self.inventory.borrow().clone()
+        self.inventory.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn set_inventory(&self, inventory: Inventory) {
-        self.inventory.send_replace(Arc::new(inventory));
+        *self.inventory.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(inventory);
+        self.looked.notify_waiters();
     }
 
     /// Whether any action waits for fleet, so that looking more often is worth it.
@@ -168,10 +172,15 @@ impl<W: World> Context<W> {
 
     /// The first inventory that was asked for after `time`.
     pub(crate) async fn inventory_after(&self, time: Instant) -> Arc<Inventory> {
-        let mut receiver = self.inventory.subscribe();
-        // The sender lives in `self`, so waiting cannot fail.
-        let found = receiver.wait_for(|inventory| inventory.asked_at > time).await.map(|found| found.clone());
-        found.unwrap_or_else(|_| self.inventory())
+        loop {
+            // Made before the look, so that one which comes in between is not missed.
+            let looked = self.looked.notified();
+            let inventory = self.inventory();
+            if inventory.asked_at > time {
+                return inventory;
+            }
+            looked.await;
+        }
     }
 
     /// Calls fleet when there is a place.

@@ -10,6 +10,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Role};
 use crate::engine::{Parts, World};
 use crate::fakes::{Link, Universe, begin_life};
+use crate::journal::Journal;
 use crate::scaling::Bounds;
 use crate::{lead, record};
 
@@ -28,14 +29,14 @@ impl World for Simulated {
 
 /// The policies that scale `web`.
 #[derive(Clone, Copy)]
-enum By {
+pub(crate) enum By {
     Thresholds,
     /// A policy in a module, both ways.
     Module,
 }
 
 /// `web`, 2 to 4 instances with `log` attached, after `db`, which is one unit.
-fn config(by: By) -> Config {
+pub(crate) fn config(by: By) -> Config {
     let mut config = test_config::config(&Given { aggregated: true, cooldown: COOLDOWN, ..Given::default() });
     config.services["web"].depends_on.push("db".to_owned());
     config.services.insert("db".to_owned(), service("db", false, Role::Scaled));
@@ -47,10 +48,20 @@ fn config(by: By) -> Config {
 
 /// A process: it leads, whenever it can, with this configuration.
 async fn process(world: &Arc<Mutex<Universe>>, holder: &str, mortal: bool, config: &Config) {
+    told_process(world, holder, mortal, config, Arc::new(crate::journal::Log::default())).await;
+}
+
+/// The same, which tells this journal what happens.
+pub(crate) async fn told_process(
+    world: &Arc<Mutex<Universe>>,
+    holder: &str,
+    mortal: bool,
+    config: &Config,
+    journal: Arc<dyn Journal>,
+) {
     let link = Link::new(world, mortal);
     let rng = fastrand::Rng::with_seed(7);
     let (store, fleet, clock, health) = (link.clone(), link.clone(), link.clone(), Arc::default());
-    let journal = Arc::new(crate::journal::Log::default());
     let parts = Parts { store, fleet, clock, modules: link, health, journal, rng };
     let served: Result<(), ()> =
         lead::serve::<Simulated, _>(parts, holder, TTL, |_| Ok(config.clone()), std::future::pending()).await;
@@ -58,7 +69,7 @@ async fn process(world: &Arc<Mutex<Universe>>, holder: &str, mortal: bool, confi
 }
 
 /// What happens to the services: hot from 20 s to 60 s, a unit lost and one crashed, cold from 100 s to 150 s.
-async fn weather(world: &Arc<Mutex<Universe>>) {
+pub(crate) async fn weather(world: &Arc<Mutex<Universe>>) {
     let link = Link::new(world, false);
     let start = Instant::now();
     for second in 0..150_u64 {
@@ -131,7 +142,7 @@ async fn two_lives(by: By, dies_at: Option<u64>, failures: Option<u64>) -> (Arc<
     (world, calls)
 }
 
-fn simulate<T>(run: impl Future<Output = T>) -> T {
+pub(crate) fn simulate<T>(run: impl Future<Output = T>) -> T {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(run)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
+use super::FakePolicy;
 use crate::fleet::{DesiredState, Unit, UnitOption, UnitState, unit_file};
 use crate::store::Change;
 
@@ -43,6 +44,8 @@ pub(crate) struct Universe {
     /// Told when it does.
     pub(crate) death: Arc<Notify>,
     pub(super) failures: Option<fastrand::Rng>,
+    /// What decides where a module would.
+    pub(crate) policy: FakePolicy,
 }
 
 impl Default for Universe {
@@ -62,6 +65,7 @@ impl Default for Universe {
             dies_at: None,
             death: Arc::default(),
             failures: None,
+            policy: FakePolicy::default(),
         }
     }
 }
