@@ -1,5 +1,6 @@
 //! One call: a fresh instance, its limits, and what came of it.
 
+use std::borrow::Borrow;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -75,11 +76,17 @@ impl Module {
 
     /// What the module decides. Must not be called on a thread that runs asynchronous code.
     #[must_use]
-    pub fn decide(&self, config: &str, seen: Observation, state: &[u8], limits: &Limits) -> Run<Verdict> {
+    pub fn decide(
+        &self,
+        config: &str,
+        seen: impl Borrow<Observation>,
+        state: &[u8],
+        limits: &Limits,
+    ) -> Run<Verdict> {
+        let seen = seen.borrow();
         let now_ms = u64::try_from(seen.now.as_millisecond()).unwrap_or(0);
         let guest = Guest::new(limits.memory_bytes, now_ms, self.seed(config, now_ms, state));
-        let seen = seen.into();
-        call!(self, guest, limits, call_decide(config, &seen, state))
+        convert::lend(seen, |seen| call!(self, guest, limits, call_decide(config, seen, state)))
             .and_then(|said| Ok(convert::verdict(said.map_err(|error| refused(&error))?)?))
     }
 

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 
 use super::Garbled;
 use super::bindings::dynamite::policy::types;
-use crate::scaling::{InstanceState, Observation, PastAction, Proposal, SeenService, SeenWindow, Verdict};
+use crate::scaling::{
+    InstanceState, Observation, PastAction, Proposal, SeenInstance, SeenSeries, SeenService, SeenWindow,
+    Verdict,
+};
 
 /// The longest reason, in bytes.
 pub const REASON_BYTES_MAX: usize = 1024;
@@ -20,57 +23,60 @@ fn to_ms(time: Timestamp) -> u64 {
     u64::try_from(time.as_millisecond()).unwrap_or(0)
 }
 
-impl From<Observation> for types::Observation {
-    fn from(seen: Observation) -> Self {
-        Self {
-            now: to_ms(seen.now),
-            service: seen.service.into(),
-            windows: seen.windows.into_iter().map(Into::into).collect(),
-            last_scale_up: seen.last_up.map(Into::into),
-            last_scale_down: seen.last_down.map(Into::into),
-        }
+/// Shows what is seen in the words of the interface, for as long as the call takes.
+pub(super) fn lend<T>(seen: &Observation, call: impl FnOnce(types::Observation<'_>) -> T) -> T {
+    let series: Vec<Vec<_>> =
+        seen.windows.iter().map(|window| window.series.iter().map(lent_series).collect()).collect();
+    let windows: Vec<_> =
+        seen.windows.iter().zip(&series).map(|(window, series)| lent_window(window, series)).collect();
+    let instances: Vec<_> = seen.service.instances.iter().map(lent_instance).collect();
+    let SeenService { name, service_type, min, max, instances: _ } = &seen.service;
+    call(types::Observation {
+        now: to_ms(seen.now),
+        service: types::Service {
+            name,
+            service_type,
+            min_instances: *min,
+            max_instances: *max,
+            instances: &instances,
+        },
+        windows: &windows,
+        last_scale_up: seen.last_up.map(Into::into),
+        last_scale_down: seen.last_down.map(Into::into),
+    })
+}
+
+fn lent_series(series: &SeenSeries) -> types::Series<'_> {
+    types::Series {
+        id: &series.id,
+        instance: series.instance.as_deref(),
+        at: &series.at_ms,
+        values: &series.values,
     }
 }
 
-impl From<SeenService> for types::Service {
-    fn from(service: SeenService) -> Self {
-        let instance = |instance: crate::scaling::SeenInstance| types::Instance {
-            name: instance.name,
-            number: instance.number,
-            state: match instance.state {
-                InstanceState::Starting => types::InstanceState::Starting,
-                InstanceState::Running => types::InstanceState::Running,
-                InstanceState::Stopping => types::InstanceState::Stopping,
-                InstanceState::Failed => types::InstanceState::Failed,
-            },
-            since: to_ms(instance.since),
-        };
-        Self {
-            name: service.name,
-            service_type: service.service_type,
-            min_instances: service.min,
-            max_instances: service.max,
-            instances: service.instances.into_iter().map(instance).collect(),
-        }
+fn lent_window<'s>(window: &'s SeenWindow, series: &'s [types::Series<'s>]) -> types::Window<'s> {
+    types::Window {
+        service_type: &window.service_type,
+        metric: &window.metric,
+        unit: &window.unit,
+        aggregated: window.aggregated,
+        length_ms: window.length_ms,
+        series,
     }
 }
 
-impl From<SeenWindow> for types::Window {
-    fn from(window: SeenWindow) -> Self {
-        let series = |series: crate::scaling::SeenSeries| types::Series {
-            id: series.id,
-            instance: series.instance,
-            at: series.at_ms,
-            values: series.values,
-        };
-        Self {
-            service_type: window.service_type,
-            metric: window.metric,
-            unit: window.unit,
-            aggregated: window.aggregated,
-            length_ms: window.length_ms,
-            series: window.series.into_iter().map(series).collect(),
-        }
+fn lent_instance(instance: &SeenInstance) -> types::Instance<'_> {
+    types::Instance {
+        name: &instance.name,
+        number: instance.number,
+        state: match instance.state {
+            InstanceState::Starting => types::InstanceState::Starting,
+            InstanceState::Running => types::InstanceState::Running,
+            InstanceState::Stopping => types::InstanceState::Stopping,
+            InstanceState::Failed => types::InstanceState::Failed,
+        },
+        since: to_ms(instance.since),
     }
 }
 
