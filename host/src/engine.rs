@@ -84,15 +84,24 @@ pub enum Ended {
     LeadershipLost(LeadershipLost, Vec<(String, String)>),
 }
 
-/// Runs the services of `config` until `shutdown` is ready. `lock` was taken by a request sent at `locked_at`.
+/// The lead, as long as it is kept.
+#[derive(Clone, Debug)]
+pub struct Lease {
+    /// What is held.
+    pub lock: Lock,
+    /// When the request was sent that took it.
+    pub asked_at: Instant,
+}
+
+/// Runs the services of `config` until `shutdown` is ready, for as long as the lease is kept.
 pub async fn run<W: World>(
     parts: Parts<W>,
     config: &Config,
     stored: &Contents,
-    (lock, locked_at): (Lock, Instant),
+    lease: Lease,
     shutdown: impl Future<Output = ()>,
 ) -> (Parts<W>, Ended) {
-    let context = Context::new(parts, lock, locked_at, stored.records.clone());
+    let context = Context::new(parts, lease, stored.records.clone());
     let mut engine = Engine::new(&context, config, stored);
     let ended = tokio::select! {
         // A loop with much to do uses up the task's turn: after it, the lease might never get one.

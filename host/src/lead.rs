@@ -8,18 +8,30 @@ use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::{self, Chain, Ended, Parts, World};
+use crate::engine::{self, Chain, Ended, Lease, Parts, World};
 use crate::health::Stage;
 use crate::journal::EngineEvent;
 use crate::modules::Modules;
 use crate::record::{self, Contents};
-use crate::store::{self, Lock, Store};
+use crate::store::{self, Store};
 
 /// How often a standby tries to take the lease.
 const CAMPAIGN_PAUSE: Duration = Duration::from_millis(500);
 
-/// The lease, when it was asked for, and what is stored.
-type Lead = (Lock, Instant, Contents);
+/// Who wants to lead.
+#[derive(Clone, Copy, Debug)]
+struct Candidate<'c> {
+    /// Its name, that no other bears.
+    holder: &'c str,
+    /// How long its lease outlives its last renewal.
+    ttl: Duration,
+}
+
+/// What whoever leads has.
+struct Lead {
+    lease: Lease,
+    stored: Contents,
+}
 
 /// Leads, whenever nobody else does, until `shutdown` is ready. `configure` makes the configuration, given what is stored.
 ///
@@ -33,18 +45,19 @@ pub async fn serve<W: World, E>(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), E> {
     tokio::pin!(shutdown);
+    let candidate = Candidate { holder, ttl };
     let mut remembered = Vec::new();
     loop {
-        let (lock, locked_at, stored) = tokio::select! {
+        let Lead { lease, stored } = tokio::select! {
             biased;
             () = &mut shutdown => return Ok(()),
-            led = parts.health.answering(take_lead(&parts, (holder, ttl), &remembered)) => led,
+            led = parts.health.answering(take_lead(&parts, candidate, &remembered)) => led,
             // Whoever stands by for long must not lead with the modules of its start.
             never = stay_up_to_date(&parts.modules) => match never {},
         };
         let config = configure(&stored)?;
         let ended;
-        (parts, ended) = engine::run(parts, &config, &stored, (lock, locked_at), &mut shutdown).await;
+        (parts, ended) = engine::run(parts, &config, &stored, lease, &mut shutdown).await;
         match ended {
             Ended::Shutdown => return Ok(()),
             Ended::LeadershipLost(why, records) => {
@@ -69,19 +82,19 @@ async fn stay_up_to_date<M: Modules>(modules: &M) -> Infallible {
 /// Takes the lease and reads what is stored, however long that takes.
 async fn take_lead<W: World>(
     parts: &Parts<W>,
-    (holder, ttl): (&str, Duration),
+    candidate: Candidate<'_>,
     remembered: &[(String, String)],
 ) -> Lead {
     let health = &parts.health;
     health.enter(Stage::Campaigning);
     let mut told = None;
     loop {
-        let tried = try_to_lead(parts, (holder, ttl), remembered).await;
+        let tried = try_to_lead(parts, candidate, remembered).await;
         health.note_etcd(&tried);
         let is_trouble = tried.is_err();
         let news = match tried {
             Ok(Some(lead)) => {
-                tell(parts, EngineEvent::Leading { holder: holder.to_owned() });
+                tell(parts, EngineEvent::Leading { holder: candidate.holder.to_owned() });
                 return lead;
             }
             Ok(None) => {
@@ -101,13 +114,14 @@ async fn take_lead<W: World>(
 /// Takes the lease if it is free, and reads what is stored; `None` when somebody else has it.
 async fn try_to_lead<W: World>(
     parts: &Parts<W>,
-    (holder, ttl): (&str, Duration),
+    candidate: Candidate<'_>,
     remembered: &[(String, String)],
 ) -> Result<Option<Lead>, store::Error> {
-    let (store, locked_at) = (&parts.store, Instant::now());
+    let (store, asked_at) = (&parts.store, Instant::now());
+    let Candidate { holder, ttl } = candidate;
     let Some(lock) = store.lock(record::LEADER, holder, ttl).await? else { return Ok(None) };
     match read(parts, remembered).await {
-        Ok(stored) => Ok(Some((lock, locked_at, stored))),
+        Ok(stored) => Ok(Some(Lead { lease: Lease { lock, asked_at }, stored })),
         Err(error) => {
             // Given back, so that the next try need not wait for it to run out.
             let _unlocked = store.unlock(&lock).await;

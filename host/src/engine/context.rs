@@ -11,7 +11,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep};
 
 use super::inventory::Inventory;
-use super::{Parts, World};
+use super::{Lease, Parts, World};
 use crate::clock::Clock;
 use crate::journal::EngineEvent;
 use crate::record::InstanceRecord;
@@ -107,17 +107,16 @@ impl Drop for Waiting<'_> {
 }
 
 impl<W: World> Context<W> {
-    /// `lock` was taken by a request sent at `locked_at`.
+    /// What a leader needs.
     pub(crate) fn new(
         mut parts: Parts<W>,
-        lock: Lock,
-        locked_at: Instant,
+        Lease { lock, asked_at }: Lease,
         records: BTreeMap<String, InstanceRecord>,
     ) -> Self {
         let rng = parts.rng.fork();
         Self {
             parts,
-            lease_end: Mutex::new(locked_at + lock.ttl),
+            lease_end: Mutex::new(asked_at + lock.ttl),
             lock,
             rng: Mutex::new(rng),
             inventory: Mutex::new(Arc::new(Inventory::empty())),
