@@ -8,7 +8,6 @@ use super::amount::written;
 use super::decider::{Answer, Contestant, Cost, Decider, Subject};
 use super::expect::{Answered, Mismatch, said};
 use super::file::Case;
-use super::steps::Step;
 use super::world::{Verdicts, World};
 use crate::scaling::{
     self, Cause, Decision, Direction, FailureKind, Grounds, Observation, PolicyError, Proposal, SeenService,
@@ -65,8 +64,8 @@ pub(crate) fn play(case: &Case, subject: &dyn Subject) -> Played {
     };
     let mut world = World::new(case, &contestant);
     let mut counts = vec![world.count()];
-    for (index, step) in case.steps.iter().enumerate() {
-        let count = one_step(case, (index, step), &mut contestant, &mut world, &mut played);
+    for index in 0..case.steps.len() {
+        let count = one_step(case, index, &mut contestant, &mut world, &mut played);
         counts.push(count);
     }
     let mismatches = case.course.as_ref().map(|course| course.compare(&counts)).unwrap_or_default();
@@ -76,15 +75,15 @@ pub(crate) fn play(case: &Case, subject: &dyn Subject) -> Played {
     played
 }
 
-/// Makes one decision. Returns the number of instances that comes of it.
+/// Makes the decision of a step. Returns the number of instances that comes of it.
 fn one_step(
     case: &Case,
-    (index, step): (usize, &Step),
+    index: usize,
     contestant: &mut Contestant<'_>,
     world: &mut World<'_>,
     played: &mut Played,
 ) -> u32 {
-    let before = world.count();
+    let (step, before) = (&case.steps[index], world.count());
     let decisions = world.advance(step);
     let seen = world.observation();
     let (Verdicts { result, wanted }, Answer { cost, log, violations, .. }) = match contestant {
@@ -102,7 +101,7 @@ fn one_step(
     }
     if !mismatches.is_empty() || !violations.is_empty() {
         if played.failures.len() < FAILURES_MAX {
-            let failure = failure(case, (index, step), &answered, &seen, &log);
+            let failure = failure(case, index, &answered, &seen, &log);
             played.failures.push(Failure { mismatches, violations, ..failure });
         } else {
             played.failures_left_out += 1;
@@ -178,13 +177,8 @@ fn refused(case: &Case, error: &str) -> Option<Failure> {
     (!mismatches.is_empty()).then(|| Failure { line: first.line, mismatches, ..Failure::default() })
 }
 
-fn failure(
-    case: &Case,
-    (index, step): (usize, &Step),
-    answered: &Answered,
-    seen: &Observation,
-    log: &Log,
-) -> Failure {
+fn failure(case: &Case, index: usize, answered: &Answered, seen: &Observation, log: &Log) -> Failure {
+    let step = &case.steps[index];
     let after = written(step.now.duration_since(case.now));
     let verdict = answered.result.as_ref().ok();
     Failure {

@@ -170,6 +170,49 @@ cases:
 }
 
 #[test]
+fn a_policy_without_data_scales_up_and_not_down_as_in_the_daemon() {
+    let text = "
+policy: {metric: cpu}
+service: {min_instance: 1, max_instance: 9, instances: 3}
+cases:
+  - {name: a, expect: {scale_to: 1, instances: 3}}
+  - {name: b, closed_loop: true, steps: [{at: 0s}, {at: 10s}], expect: {instances: [3]}}
+  - {name: c, windows: {a: 5}, expect: {scale_to: 1, instances: 1}}
+";
+    let less = |_: &Observation, _: &[u8]| verdict(Proposal::To(1), "", &[]);
+    for case in suite(text).cases {
+        assert_eq!(play(&case, &Fake(less)).failures, Vec::new(), "{}", case.name);
+    }
+    let more = |_: &Observation, _: &[u8]| verdict(Proposal::To(4), "", &[]);
+    let text =
+        "cases: [{name: a, policy: {metric: cpu}, service: {max_instance: 9}, expect: {instances: 4}}]";
+    assert_eq!(played(text, &Fake(more)).failures, Vec::new());
+}
+
+#[test]
+fn no_policy_sees_a_sample_before_its_time() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("day.csv"), "2026-01-01T11:59:50Z,1\n2026-01-01T12:00:10Z,2\n")
+        .unwrap();
+    let text = "
+policy: {metric: cpu, period: 60}
+cases:
+  - name: a
+    windows: {a: {file: day.csv, keep_times: true}}
+    steps:
+      - {at: 0s, expect: {reason: 1 samples}}
+      - {at: 10s, expect: {reason: 2 samples}}
+  - {name: b, windows: {a: {file: day.csv, keep_times: true}}, expect: {reason: 1 samples}}
+";
+    let samples = |seen: &Observation, _: &[u8]| {
+        verdict(Proposal::Hold, format!("{} samples", seen.windows[0].series[0].values.len()), &[])
+    };
+    for case in read_text("cases.yaml", text, folder.path(), Kind::Cases).unwrap().cases {
+        assert_eq!(play(&case, &Fake(samples)).failures, Vec::new(), "{}", case.name);
+    }
+}
+
+#[test]
 fn in_a_closed_loop_only_those_go_that_are_up() {
     let text = "
 policy: {metric: cpu}

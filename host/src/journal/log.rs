@@ -27,7 +27,7 @@ impl Log {
             scaling::Event::Ended { service, slot, unit, outcome, running, failures, .. } => {
                 self.told().note(event);
                 let configured = slot.is_some();
-                ended(service, unit, configured, outcome, (*running, *failures));
+                ended(service, unit, configured, outcome, *running, *failures);
             }
             scaling::Event::Degraded { service, reason } => {
                 tracing::error!(service = service.as_str(), "{service}: degraded: {reason}");
@@ -101,13 +101,7 @@ impl Log {
     }
 }
 
-fn ended(
-    service: &ServiceId,
-    unit: &str,
-    configured: bool,
-    outcome: &Outcome,
-    (instances, attempt): (u32, u32),
-) {
+fn ended(service: &ServiceId, unit: &str, configured: bool, outcome: &Outcome, instances: u32, attempt: u32) {
     let service = service.as_str();
     match outcome {
         _ if !configured => {

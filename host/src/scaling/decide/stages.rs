@@ -246,6 +246,13 @@ fn slots(view: &ServiceView<'_>, draft: &mut Draft<'_>) -> Ruling {
         return Ruling::Stops(Reason::AtMaximum { count, max: view.bounds().max.unwrap_or(u32::MAX) });
     }
     draft.starting = view.free_slots((draft.target - count).min(room));
-    // Fewer than wanted are a beginning: the words of the policy and its record speak of what it wanted.
-    if draft.starting.is_empty() { Ruling::Stops(Reason::NoFreeNumber) } else { Ruling::Passes }
+    let made = count + u32::try_from(draft.starting.len()).unwrap_or(0);
+    match made {
+        made if made == count => Ruling::Stops(Reason::NoFreeNumber),
+        made if made < draft.target && made - count == room => {
+            Ruling::Trims(made, Reason::AtMaximum { count, max: view.bounds().max.unwrap_or(u32::MAX) })
+        }
+        made if made < draft.target => Ruling::Trims(made, Reason::NoFreeNumber),
+        _ => Ruling::Passes,
+    }
 }

@@ -277,7 +277,8 @@ fn new_instances_get_the_lowest_free_slots() {
     two.population.see([Slot(3)].into());
     assert_eq!(slots(two, &asked(Wish::More(2))), (Ruling::Passes, vec![4, 5]));
     let crowded = || Service { wanted: 3, ..Service::with(&[Running, Running]) };
-    assert_eq!(slots(crowded(), &asked(Wish::To(4))), (Ruling::Passes, vec![3]), "one is to come already");
+    let trimmed = Ruling::Trims(3, Reason::AtMaximum { count: 2, max: 4 });
+    assert_eq!(slots(crowded(), &asked(Wish::To(4))), (trimmed, vec![3]), "one is to come already");
     let full = Service { wanted: 4, ..Service::with(&[Running, Running]) };
     let maximum = Ruling::Stops(Reason::AtMaximum { count: 2, max: 4 });
     assert_eq!(slots(full, &asked(Wish::To(4))), (maximum, vec![]));
@@ -285,6 +286,18 @@ fn new_instances_get_the_lowest_free_slots() {
     last.spec.ports = Ports { base: 65_535, per_instance: 1 };
     last.population.take(Slot(65_535));
     assert_eq!(slots(last, &asked(Wish::To(1))), (Ruling::Stops(Reason::NoFreeNumber), vec![]));
+}
+
+#[test]
+fn what_is_said_and_recorded_is_the_count_that_is_made() {
+    let mut service = Service::with(&[]).bounded(0, None);
+    service.spec.ports = Ports { base: 65_534, per_instance: 1 };
+    let id = DecisionId { term: 1, number: 1 };
+    let decision = service.decide(|view| decide(view, &Cause::Vote(asked(Wish::To(5))), id, now()));
+    let words = "web: up web@65534.service: asked: so (wants 5, gets 2)";
+    assert!(decision.to_string().starts_with(words), "{decision}");
+    assert_eq!(decision.spent.map(|spent| (spent.before, spent.after)), Some((0, 2)));
+    assert_eq!((decision.wanted, decision.heard), ((0, 2), Some(Wish::To(5))), "others hear what it wants");
 }
 
 #[test]
