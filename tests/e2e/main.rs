@@ -10,6 +10,7 @@ mod examples;
 mod generate;
 mod health;
 mod modules;
+mod pairs;
 mod policies;
 mod readme;
 mod recovery;
