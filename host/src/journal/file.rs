@@ -2,10 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -16,6 +17,9 @@ use crate::scaling::Input;
 
 /// How many lines may wait for the disk: some seconds of a busy daemon. What is beyond is left out, and counted.
 const LINES_MAX: usize = 10_000;
+
+/// How long the end of the process waits for the disk.
+const END_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// What is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +34,8 @@ pub struct FileJournal {
     content: Content,
     lines: Option<SyncSender<String>>,
     left_out: Mutex<u64>,
-    writer: Option<JoinHandle<()>>,
+    /// Told when everything is written. Only whoever drops the journal listens.
+    written: Mutex<Receiver<()>>,
 }
 
 impl FileJournal {
@@ -48,8 +53,13 @@ impl FileJournal {
 
     fn new(file: File, content: Content) -> Self {
         let (lines, waiting) = sync_channel(LINES_MAX);
-        let writer = std::thread::spawn(move || write(file, &waiting));
-        Self { content, lines: Some(lines), left_out: Mutex::new(0), writer: Some(writer) }
+        let (ended, written) = sync_channel(1);
+        std::thread::spawn(move || {
+            write(file, &waiting);
+            // Nobody may wait for it.
+            let _is_heard = ended.send(());
+        });
+        Self { content, lines: Some(lines), left_out: Mutex::new(0), written: Mutex::new(written) }
     }
 
     fn line(&self, value: &impl Serialize) {
@@ -79,12 +89,11 @@ impl Journal for FileJournal {
 }
 
 impl Drop for FileJournal {
-    /// What was told is written before the process ends.
+    /// What was told is written before the process ends, unless the disk does not take it.
     fn drop(&mut self) {
         self.lines = None;
-        if let Some(writer) = self.writer.take() {
-            let _panicked = writer.join();
-        }
+        let written = self.written.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _is_written = written.recv_timeout(END_TIME_MAX);
     }
 }
 
@@ -109,7 +118,39 @@ fn write(file: File, lines: &Receiver<String>) {
 /// Opens a file to be written to at its end.
 ///
 /// # Errors
-/// What the file system says.
+/// What the file system says, or that it is a pipe: opening one waits for whoever reads it.
 pub fn open(path: &Path) -> io::Result<File> {
+    if path.metadata().is_ok_and(|about| about.file_type().is_fifo()) {
+        return Err(io::Error::other("it is a pipe, and may have no reader"));
+    }
     OpenOptions::new().create(true).append(true).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::EngineEvent;
+
+    #[test]
+    fn events_are_added_to_a_file_a_line_each() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.ndjson");
+        for key in ["a", "b"] {
+            let journal = FileJournal::of_events(open(&path).unwrap());
+            let event = EngineEvent::Unreadable { key: key.to_owned() }.into();
+            journal.record(&Happened { at: Timestamp::UNIX_EPOCH, event });
+            journal.input(Timestamp::UNIX_EPOCH, &Input::Tick);
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let line = |key| format!(r#"{{"at":"1970-01-01T00:00:00Z","event":"unreadable","key":"{key}"}}"#);
+        assert_eq!(text, line("a") + "\n" + &line("b") + "\n");
+    }
+
+    #[test]
+    fn a_file_that_takes_nothing_stops_nobody() {
+        let journal = FileJournal::of_inputs(File::create("/dev/full").unwrap());
+        for _ in 0..2 * LINES_MAX {
+            journal.input(Timestamp::UNIX_EPOCH, &Input::Tick);
+        }
+    }
 }
