@@ -44,6 +44,9 @@ pub(super) enum Arrival {
     Done,
 }
 
+/// How many questions are made before the loop looks at what else there is: some half a millisecond of work.
+const QUESTIONS_MAX: usize = 32;
+
 type Pending<'c> =
     FuturesUnordered<Pin<Box<dyn Future<Output = Result<Arrival, LeadershipLost>> + Send + 'c>>>;
 
@@ -228,7 +231,7 @@ impl<'c, W: World> Engine<'c, W> {
                 Some(changes) = registrations.recv() => self.take_registrations(&changes),
                 // Samples that were there before the start are read when it is known whose they are.
                 Some(changes) = metrics.recv(), if self.planner.knows_owners() => self.take_samples(&changes),
-                () = sleep(question_due.unwrap_or_default()), if question_due.is_some() => {}
+                () = wait(question_due.unwrap_or_default()), if question_due.is_some() => {}
             }
             self.ask();
             self.clean_up();
@@ -288,11 +291,14 @@ impl<'c, W: World> Engine<'c, W> {
             .push(Box::pin(async move { Ok(Arrival::Renewed(context.parts.modules.renewed().await)) }));
     }
 
-    /// Asks the policies that are due. Each is handed over before the next question is made: with many, the first are
-    /// answered meanwhile.
+    /// Asks policies that are due, and not all of them at once: the first answers, and what else happens, are looked at
+    /// in between.
     fn ask(&mut self) {
         let now = self.context.parts.clock.now();
-        while self.planner.next_due().is_some_and(|due| due <= now) {
+        for _ in 0..QUESTIONS_MAX {
+            if self.planner.next_due().is_none_or(|due| due > now) {
+                return;
+            }
             self.turn_at(Input::Tick, now);
         }
     }
@@ -301,6 +307,13 @@ impl<'c, W: World> Engine<'c, W> {
         self.context.set_inventory(inventory);
         self.turn(Input::Look(self.context.inventory().look()));
         self.pending.push(Box::pin(looking::look_after(self.context, pace)));
+    }
+}
+
+/// Waits. A timer takes a millisecond at the least, so nothing is not waited for with one.
+async fn wait(time: Duration) {
+    if !time.is_zero() {
+        sleep(time).await;
     }
 }
 

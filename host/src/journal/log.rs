@@ -5,6 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::{Consequence, EngineEvent, Event, Happened, Journal, LogDedup, SaidLevel};
 use crate::scaling::{self, Decision, Outcome, Reason, ServiceId, Skipped};
 
+/// What lines about answers of policies are called in `RUST_LOG`, as there may be thousands a second.
+const ANSWERS: &str = concat!(env!("CARGO_CRATE_NAME"), "::answers");
+
 /// Writes lines for people, or for machines, by way of `tracing`.
 #[derive(Debug, Default)]
 pub struct Log {
@@ -40,6 +43,7 @@ impl Log {
                     (of.service.as_str(), of.policy.as_str(), delay.as_micros());
                 let (fuel, memory, took) = (usage.fuel, usage.memory_bytes, usage.took);
                 tracing::debug!(
+                    target: ANSWERS,
                     service,
                     policy,
                     delay_us,

@@ -15,91 +15,124 @@ pub struct Sample {
 }
 
 /// The samples of a series over a span that ends with the newest one, in the order of their time, no two of one time.
+///
+/// They are kept in columns, as policies are shown them: showing a window is copying two pieces of memory.
 #[derive(Clone, Debug)]
 pub struct Window {
     span: SignedDuration,
-    samples: VecDeque<Sample>,
+    times: VecDeque<Timestamp>,
+    /// The same in milliseconds since the epoch; 0 for what is before it.
+    times_ms: VecDeque<u64>,
+    values: VecDeque<f64>,
 }
 
 impl Window {
     /// An empty window over `span`. With a span of zero it holds the newest sample alone.
     #[must_use]
     pub fn new(span: SignedDuration) -> Self {
-        Self { span, samples: VecDeque::new() }
+        let (times, times_ms, values) = (VecDeque::new(), VecDeque::new(), VecDeque::new());
+        Self { span, times, times_ms, values }
     }
 
     /// Adds a sample at the place its time gives it, and drops what is now older than the span, or more than
     /// `samples_max`. False, and nothing is added, when there is one of that time or it is older than the span.
     pub fn insert(&mut self, sample: Sample, samples_max: usize) -> bool {
-        if self.oldest_wanted().is_some_and(|oldest| sample.at < oldest) {
+        let Sample { at, value } = sample;
+        if self.oldest_wanted().is_some_and(|oldest| at < oldest) {
             return false;
         }
-        let place = self.samples.partition_point(|present| present.at < sample.at);
-        if self.samples.get(place).is_some_and(|present| present.at == sample.at) {
+        let place = self.place(at);
+        if self.times.get(place) == Some(&at) {
             return false;
         }
-        self.samples.insert(place, sample);
-        let oldest = self.oldest_wanted();
-        while self.samples.front().is_some_and(|first| Some(first.at) < oldest)
-            || self.samples.len() > samples_max
-        {
-            self.samples.pop_front();
-        }
+        self.times.insert(place, at);
+        self.times_ms.insert(place, u64::try_from(at.as_millisecond()).unwrap_or(0));
+        self.values.insert(place, value);
+        self.drop_old(samples_max);
         true
     }
 
     /// Keeps samples over another span from now on.
     pub fn set_span(&mut self, span: SignedDuration) {
         self.span = span;
+        self.drop_old(usize::MAX);
+    }
+
+    fn drop_old(&mut self, samples_max: usize) {
         let oldest = self.oldest_wanted();
-        while self.samples.front().is_some_and(|first| Some(first.at) < oldest) {
-            self.samples.pop_front();
+        while self.times.front().copied() < oldest || self.len() > samples_max {
+            self.times.pop_front();
+            self.times_ms.pop_front();
+            self.values.pop_front();
         }
+    }
+
+    /// How many samples are before a time.
+    fn place(&self, time: Timestamp) -> usize {
+        // Most samples are newer than all before them.
+        match self.times.back() {
+            Some(newest) if *newest < time => self.times.len(),
+            _ => self.times.partition_point(|present| *present < time),
+        }
+    }
+
+    fn get(&self, place: usize) -> Option<Sample> {
+        Some(Sample { at: *self.times.get(place)?, value: *self.values.get(place)? })
     }
 
     /// The newest sample.
     #[must_use]
     pub fn newest(&self) -> Option<Sample> {
-        self.samples.back().copied()
+        self.get(self.len().checked_sub(1)?)
     }
 
     /// The oldest sample.
     #[must_use]
     pub fn oldest(&self) -> Option<Sample> {
-        self.samples.front().copied()
+        self.get(0)
     }
 
     /// The time before which no sample is wanted any more: a span before the newest.
     #[must_use]
     pub fn oldest_wanted(&self) -> Option<Timestamp> {
-        let newest = self.samples.back()?;
-        Some(newest.at.saturating_sub(self.span).unwrap_or(Timestamp::MIN))
+        let newest = self.times.back()?;
+        Some(newest.saturating_sub(self.span).unwrap_or(Timestamp::MIN))
     }
 
     /// The samples newer than `time`, oldest first; all of them for `None`.
     pub fn since(&self, time: Option<Timestamp>) -> impl Iterator<Item = Sample> + '_ {
-        let start = time.map_or(0, |time| self.samples.partition_point(|sample| sample.at <= time));
-        self.samples.range(start..).copied()
+        let start = time.map_or(0, |time| self.times.partition_point(|present| *present <= time));
+        let pairs = self.times.range(start..).zip(self.values.range(start..));
+        pairs.map(|(at, value)| Sample { at: *at, value: *value })
     }
 
-    /// The samples of `oldest` and later, oldest first.
+    /// The times in milliseconds and the values of the samples of `oldest` and later, oldest first.
     #[must_use]
-    pub fn from(&self, oldest: Timestamp) -> impl ExactSizeIterator<Item = Sample> + '_ {
-        let start = self.samples.partition_point(|sample| sample.at < oldest);
-        self.samples.range(start..).copied()
+    pub fn columns_from(&self, oldest: Timestamp) -> (Vec<u64>, Vec<f64>) {
+        let start = self.place(oldest);
+        (column(&self.times_ms, start), column(&self.values, start))
     }
 
     /// How many samples it holds.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.samples.len()
+        self.times.len()
     }
 
     /// Whether it holds none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.samples.is_empty()
+        self.times.is_empty()
     }
+}
+
+/// The end of a column, copied in at most two pieces.
+fn column<T: Copy>(all: &VecDeque<T>, start: usize) -> Vec<T> {
+    let (first, second) = all.as_slices();
+    let mut copy = Vec::with_capacity(all.len() - start);
+    copy.extend_from_slice(first.get(start..).unwrap_or_default());
+    copy.extend_from_slice(&second[start.saturating_sub(first.len())..]);
+    copy
 }
 
 #[cfg(test)]
@@ -133,6 +166,11 @@ mod tests {
                 }
                 let expected: Vec<_> = model.iter().map(|(&second, &value)| sample(second, value)).collect();
                 prop_assert_eq!(window.since(None).collect::<Vec<_>>(), expected);
+                let middle = sample(50, 0.0).at;
+                let (times, values) = window.columns_from(middle);
+                let later: Vec<Sample> = window.since(None).filter(|sample| sample.at >= middle).collect();
+                prop_assert_eq!(times, later.iter().map(|sample| u64::try_from(sample.at.as_millisecond()).unwrap()).collect::<Vec<_>>());
+                prop_assert_eq!(values, later.iter().map(|sample| sample.value).collect::<Vec<_>>());
             }
         }
     }
@@ -146,6 +184,9 @@ mod tests {
         let held: Vec<_> = window.since(None).collect();
         assert_eq!(held, [sample(7, 1.0), sample(8, 1.0), sample(9, 1.0)]);
         assert_eq!(window.since(Some(sample(8, 0.0).at)).count(), 1);
-        assert_eq!(window.from(sample(8, 0.0).at).len(), 2);
+        assert_eq!(
+            window.columns_from(sample(8, 0.0).at),
+            (vec![1_438_089_358_000, 1_438_089_359_000], vec![1.0; 2])
+        );
     }
 }

@@ -22,7 +22,7 @@ use crate::modules::{self, module};
 use crate::scene::{Scene, eventually, now};
 
 /// Makes the daemon log how long each decision took.
-const LOG: &str = "info,dynamite::engine::advisors=debug";
+const LOG: &str = "info,dynamite::answers=debug";
 /// Services that are decided about in one round.
 const SERVICES: usize = 1_000;
 const ROUNDS: u32 = 40;

@@ -364,8 +364,7 @@ impl Series {
     fn seen(&self, window: &WindowSpec, instance: Option<String>) -> Option<SeenSeries> {
         let newest = self.window.newest()?;
         let oldest = newest.at.saturating_sub(window.span).unwrap_or(Timestamp::MIN);
-        let samples = self.window.from(oldest);
-        let (at_ms, values) = samples.map(|Sample { at, value }| (to_ms(at), value)).unzip();
+        let (at_ms, values) = self.window.columns_from(oldest);
         Some(SeenSeries { id: self.instance.to_string(), instance, at_ms, values })
     }
 }
@@ -375,9 +374,4 @@ impl Series {
 fn shown_until(heard: Timestamp, span: SignedDuration) -> Timestamp {
     let patience = if span.is_zero() { Some(SILENCE) } else { span.checked_add(BEHIND_MAX) };
     later(heard, patience.unwrap_or(SignedDuration::MAX))
-}
-
-/// Milliseconds since the epoch; 0 for what is before it.
-fn to_ms(at: Timestamp) -> u64 {
-    u64::try_from(at.as_millisecond()).unwrap_or(0)
 }
