@@ -269,7 +269,7 @@ impl Planner {
         match (stretch, self.progress) {
             (Stretch::SnapshotEnd, Progress::Registrations | Progress::Backlog) => {
                 self.evaluate(turn, false);
-                turn.tell(Event::Live { samples: self.signals.counts().samples });
+                turn.tell(Event::PoliciesLive { samples: self.signals.counts().samples });
                 self.modules.go_live(turn.now);
                 self.progress = Progress::Live;
             }
