@@ -178,6 +178,15 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_read_as_it_was_written() {
+        for number in [91.906_786_966_652_49, 90.919_731_123_561_89, 95.334_819_852_656_27] {
+            let text = serde_json::to_string(&number).unwrap();
+            let read: f64 = serde_json::from_str(&text).unwrap();
+            assert!(read.total_cmp(&number).is_eq(), "{text} is read as {read}");
+        }
+    }
+
+    #[test]
     fn a_stuck_disk_holds_up_nothing_and_what_is_left_out_is_counted() {
         let (mut reader, writer) = io::pipe().unwrap();
         let journal = FileJournal::of_events(File::from(std::os::fd::OwnedFd::from(writer)));
