@@ -51,6 +51,22 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EngineEvent {
+    /// This process is ready to lead.
+    Started {
+        /// Its version.
+        version: &'static str,
+        /// Where fleet is.
+        fleet: String,
+        /// Where etcd is.
+        etcd: String,
+    },
+    /// This process was told to end.
+    Ending {
+        /// By which signal.
+        signal: &'static str,
+        /// What becomes of the services.
+        services: Fate,
+    },
     /// This process leads.
     Leading {
         /// The name under which it does.
@@ -178,6 +194,16 @@ pub enum EngineEvent {
         /// How many lines were left out.
         lines: usize,
     },
+}
+
+/// What becomes of the services when this process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// They keep running.
+    RunOn,
+    /// They end with the container of which this is the first process, and come back with it.
+    EndToo,
 }
 
 /// What it means for a policy that a module cannot be used.

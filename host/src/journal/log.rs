@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Consequence, EngineEvent, Event, Happened, Journal, LogDedup, SaidLevel};
+use super::{Consequence, EngineEvent, Event, Fate, Happened, Journal, LogDedup, SaidLevel};
 use crate::scaling::{self, Decision, Outcome, Reason, ServiceId, Skipped};
 
 /// Writes lines for people, or for machines, by way of `tracing`.
@@ -131,6 +131,13 @@ fn ended(
 
 fn engine(event: &EngineEvent) {
     match event {
+        EngineEvent::Started { version, fleet, etcd } => tracing::info!(version, %fleet, etcd, "started"),
+        EngineEvent::Ending { signal, services: Fate::EndToo } => {
+            tracing::info!(signal, "ending, and the services with this container; they come back with it");
+        }
+        EngineEvent::Ending { signal, services: Fate::RunOn } => {
+            tracing::info!(signal, "ending; the services keep running");
+        }
         EngineEvent::Leading { holder } => tracing::info!(holder, "leading"),
         EngineEvent::NotLeading { why, is_trouble: true } => tracing::warn!("not leading yet: {why}"),
         EngineEvent::NotLeading { why, .. } => tracing::info!("not leading yet: {why}"),
