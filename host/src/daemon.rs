@@ -14,14 +14,14 @@ use crate::admin;
 use crate::cli::{
     EXIT_CONFIG, EXIT_FAILURE, EXIT_REFUSED, EXIT_SYSTEM, EmbeddedArgs, EtcdApi, EtcdArgs, RunArgs, StopArgs,
 };
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::config::Modules as Loaded;
 use crate::config::{self, Config, ModuleLoader, Report};
 use crate::embedded::{self, Embedded};
 use crate::engine::{Chain, Parts, World};
 use crate::fleet::http::HttpFleet;
 use crate::health::Health;
-use crate::journal::{self, FileJournal, Journal, Journals, Log};
+use crate::journal::{self, EngineEvent, Fate, FileJournal, Journal, Journals, Log};
 use crate::lead;
 use crate::modules::LiveModules;
 use crate::record::{self, Contents};
@@ -118,15 +118,16 @@ impl Error {
 pub async fn run(args: &RunArgs, rng: fastrand::Rng) -> Result<(), Error> {
     let told = told_to_end().map_err(Error::Signal)?;
     let journal = journal(args)?;
-    serve(args, journal, rng, async {
+    let ending = async {
         let signal = told.await;
-        if takes_units_along(args) {
-            tracing::info!(signal, "ending, and the services with this container; they come back with it");
-        } else {
-            tracing::info!(signal, "ending; the services keep running");
-        }
-    })
-    .await
+        let services = if takes_units_along(args) { Fate::EndToo } else { Fate::RunOn };
+        tell(&journal, EngineEvent::Ending { signal, services });
+    };
+    serve(args, journal.clone(), rng, ending).await
+}
+
+fn tell(journal: &Arc<dyn Journal>, event: EngineEvent) {
+    journal.tell(SystemClock.now(), event);
 }
 
 /// The log, and the files that were asked for.
@@ -176,7 +177,9 @@ pub async fn serve(
         Some(embedded) => embedded.fleet_endpoint(),
         None => args.fleet_endpoint(config.fleet_endpoint.as_ref()),
     };
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), fleet = %endpoint, etcd = settings.endpoints.join(","), "started");
+    let (version, fleet, etcd) =
+        (env!("CARGO_PKG_VERSION"), endpoint.to_string(), settings.endpoints.join(","));
+    tell(&journal, EngineEvent::Started { version, fleet, etcd });
     let holder = holder(&mut rng);
     let modules = LiveModules::new(&config, loader.into_host(), &modules, &journal);
     let fleet = HttpFleet::new(&endpoint)?;

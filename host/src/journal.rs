@@ -7,21 +7,34 @@ mod log;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
 
 pub use self::dedup::LogDedup;
 pub use self::file::{FileJournal, open};
 pub use self::log::Log;
 use crate::scaling::{self, Input, PolicyId};
 
-/// Something that happened, and when.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// Something that happened, and when. It is written as one map.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Happened {
     /// When, by the clock.
     pub at: Timestamp,
     /// What.
-    #[serde(flatten)]
     pub event: Event,
+}
+
+impl Serialize for Happened {
+    /// Every line says when it was, in front and once: a decision says it too, and two fields of one name are one too many.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let at = serde_json::to_value(self.at).map_err(S::Error::custom)?;
+        let mut line = Map::from_iter([("at".to_owned(), at)]);
+        if let Value::Object(fields) = serde_json::to_value(&self.event).map_err(S::Error::custom)? {
+            line.extend(fields);
+        }
+        line.serialize(serializer)
+    }
 }
 
 /// Something that happened: in what decides, or around it.
@@ -38,6 +51,22 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EngineEvent {
+    /// This process is ready to lead.
+    Started {
+        /// Its version.
+        version: &'static str,
+        /// Where fleet is.
+        fleet: String,
+        /// Where etcd is.
+        etcd: String,
+    },
+    /// This process was told to end.
+    Ending {
+        /// By which signal.
+        signal: &'static str,
+        /// What becomes of the services.
+        services: Fate,
+    },
     /// This process leads.
     Leading {
         /// The name under which it does.
@@ -61,12 +90,12 @@ pub enum EngineEvent {
         records: usize,
     },
     /// A stored key cannot be read.
-    Unreadable {
+    KeyUnreadable {
         /// The key.
         key: String,
     },
     /// The configuration is another than the stored one.
-    ConfigurationChanged,
+    ConfigurationDiffers,
     /// What a former run left was taken over.
     TookOver {
         /// How many services there are.
@@ -100,12 +129,12 @@ pub enum EngineEvent {
         attempts: u32,
     },
     /// A unit that was removed is still there.
-    Lingering {
+    UnitLingers {
         /// Its name.
         unit: String,
     },
     /// An attached unit could not be put back in its place.
-    NotMended {
+    UnitNotMended {
         /// Its name.
         unit: String,
         /// Why; `None`: the name is somebody else's.
@@ -148,7 +177,7 @@ pub enum EngineEvent {
         file: String,
     },
     /// A policy said something.
-    Said {
+    PolicySaid {
         /// The service that it was asked about.
         service: String,
         /// The policy.
@@ -159,12 +188,22 @@ pub enum EngineEvent {
         text: String,
     },
     /// A policy said more than is told.
-    SaidTooMuch {
+    PolicySaidTooMuch {
         /// The policy.
         policy: PolicyId,
         /// How many lines were left out.
         lines: usize,
     },
+}
+
+/// What becomes of the services when this process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fate {
+    /// They keep running.
+    RunOn,
+    /// They end with the container of which this is the first process, and come back with it.
+    EndToo,
 }
 
 /// What it means for a policy that a module cannot be used.
@@ -239,5 +278,38 @@ impl dyn Journal {
     /// Something happened now.
     pub fn tell(&self, at: Timestamp, event: impl Into<Event>) {
         self.record(&Happened { at, event: event.into() });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scaling::{Cause, Decision, DecisionId};
+
+    #[test]
+    fn a_line_says_when_and_what_in_front_and_once() {
+        let at = Timestamp::UNIX_EPOCH;
+        let decision = Decision {
+            id: DecisionId { term: 0, number: 1 },
+            service: "web".into(),
+            at,
+            cause: Cause::Review,
+            last: Vec::new(),
+            heard: None,
+            count: 1,
+            stages: Vec::new(),
+            wanted: (1, 1),
+            actions: Vec::new(),
+            hold: None,
+            spent: None,
+        };
+        let decided = scaling::Event::Decided(Box::new(decision)).into();
+        for (event, name) in
+            [(decided, "decided"), (EngineEvent::ConfigurationDiffers.into(), "configuration_differs")]
+        {
+            let line = serde_json::to_string(&Happened { at, event }).unwrap();
+            let start = format!("{{\"at\":\"1970-01-01T00:00:00Z\",\"event\":\"{name}\"");
+            assert!(line.starts_with(&start) && line.matches("\"at\":").count() == 1, "{line}");
+        }
     }
 }

@@ -5,7 +5,9 @@ use dynamite::embedded::fleet::{CarriedOut, Fault};
 use dynamite::fleet::{DesiredState, UnitOption};
 use dynamite::store::Store;
 use dynamite::store::connect::Api;
+use dynamite_tests::events::decided;
 use dynamite_tests::scene::{CONFIG, Scene, eventually};
+use serde_json::json;
 
 #[tokio::test]
 async fn a_failed_and_a_vanished_unit_are_replaced_and_foreign_ones_left_alone() -> Result<()> {
@@ -19,15 +21,15 @@ async fn a_failed_and_a_vanished_unit_are_replaced_and_foreign_ones_left_alone()
     scene.until_apaches(&[8080, 8082], &daemon).await?;
     ensure!(scene.fleet.crash("apache@8080.service"));
     ensure!(scene.fleet.delete_foreign("apache_discovery@8082.service").is_ok());
-    eventually(&daemon, async || {
-        for word in
-            ["replace apache@8080.service: failed", "replace apache_discovery@8082.service: fleet does not"]
-        {
-            ensure!(daemon.log().contains(word), "no word of {word}");
-        }
-        Ok(())
-    })
-    .await?;
+    let failed = json!({ "lost": { "failed": null } });
+    let replaced = [
+        ("replace", "apache@8080.service", failed),
+        ("mend", "apache_discovery@8082.service", json!({ "lost": "vanished" })),
+    ];
+    for (deed, unit, reason) in replaced {
+        let action = json!({ "deed": deed, "unit": unit, "reason": reason });
+        daemon.until(&json!({ "event": "decided", "actions": [action] })).await?;
+    }
     scene.until_apaches(&[8080, 8082], &daemon).await?;
     for name in ["apache@8081.service", "apache_logging@8083.service", "other.service"] {
         let unit = scene.fleet.units().into_iter().find(|unit| unit.name == name);
@@ -72,11 +74,10 @@ async fn faults_of_fleet_are_waited_out_and_nothing_is_doubled() -> Result<()> {
     for second in [0, 15] {
         scene.sample("first", second, "95").await?;
     }
-    eventually(&daemon, async || {
-        ensure!(daemon.log().contains("up apache@8082.service"), "no decision while fleet is away");
-        Ok(())
-    })
-    .await?;
+    daemon
+        .until(&decided("start", "apache@8082.service"))
+        .await
+        .context("no decision while fleet is away")?;
     scene.fleet.open().await?;
     scene.until_apaches(&[8080, 8081, 8082], &daemon).await
 }
@@ -88,17 +89,9 @@ async fn etcd_may_go_and_come_back(api: Api) -> Result<()> {
     scene.until_running(&daemon).await?;
     scene.etcd.as_mut().context("an etcd")?.kill()?;
     // Longer than the lease lasts.
-    eventually(&daemon, async || {
-        ensure!(daemon.log().contains("the lease ran out"), "it has not noticed");
-        Ok(())
-    })
-    .await?;
+    daemon.until(&json!({ "event": "leadership_lost" })).await?;
     scene.etcd.as_mut().context("an etcd")?.restart().await?;
-    eventually(&daemon, async || {
-        ensure!(daemon.log().matches("policies are live").count() >= 2, "it does not lead again");
-        Ok(())
-    })
-    .await?;
+    daemon.until_times(2, &json!({ "event": "policies_live" })).await.context("it does not lead again")?;
     for second in [0, 15] {
         scene.sample("first", second, "95").await?;
     }
@@ -122,6 +115,7 @@ async fn a_bad_configuration_is_refused_before_anything_is_written() -> Result<(
     let mut daemon = scene.dynamite()?;
     let status = daemon.wait().await?;
     ensure!(status.code() == Some(78), "{status}");
+    // The report is not told to the journal: nothing has begun.
     eventually(&daemon, async || {
         let log = daemon.log();
         ensure!(log.contains("did you mean `max_instance`") && log.contains("above"), "{log}");
@@ -159,9 +153,10 @@ async fn garbage_is_counted_and_costs_nobody_else_a_sample(api: Api) -> Result<(
     scene.store.put("/services/webserver/service_instance_name", "apache@8080.service").await?;
     scene.sample("first", 15, "95").await?;
     scene.until_apaches(&[8080, 8081, 8082], &daemon).await?;
-    let log = daemon.log();
-    ensure!(log.matches("the value is no finite number").count() == 1, "one line a prefix: {log}");
-    ensure!(log.matches("the key ends with no time").count() == 1, "one line a prefix: {log}");
+    for why in ["bad_value", "bad_time"] {
+        let skipped = daemon.matching(&json!({ "event": "sample_skipped", "why": why }))?;
+        ensure!(skipped.len() == 1, "one event a prefix: {skipped:?}");
+    }
     ensure!(scene.value("/metrics/webserver/stray").await? == "95", "what is not ours is left alone");
     Ok(())
 }

@@ -10,8 +10,10 @@ use dynamite::store::connect::Api;
 use dynamite_tests::bench::Target as Running;
 use dynamite_tests::compose::Compose;
 use dynamite_tests::daemon::{Daemon, binary};
+use dynamite_tests::events::fired;
 use dynamite_tests::modules::{Target, module};
 use dynamite_tests::scene::{Scene, eventually, machines, now};
+use serde_json::json;
 
 fn example(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(path)
@@ -65,7 +67,8 @@ async fn web_servers_follow_what_their_balancer_measures() -> Result<()> {
         sample(second, 620).await?;
     }
     until_there(&scene, &daemon, &["web@8082.service", "web_discovery@8082.service"]).await?;
-    ensure!(daemon.log().contains("slow: backend.web.rtime is 620 (> 500 for 30s)"), "{}", daemon.log());
+    let firing = json!({ "policy": "slow", "metric": "backend.web.rtime", "value": 620, "threshold": 500, "lasted": "PT30S" });
+    daemon.until(&fired("web@8082.service", &firing)).await?;
     // One that is still starting would not count yet.
     eventually(&daemon, async || {
         let record = scene.value("/_dynamite/run/service/web/web@8082.service").await?;

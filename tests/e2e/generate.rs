@@ -5,8 +5,10 @@ use std::process::{Output, Stdio};
 use anyhow::{Context, Result, ensure};
 use dynamite::store::connect::Api;
 use dynamite_tests::daemon::binary;
-use dynamite_tests::scene::{Scene, eventually};
+use dynamite_tests::events::fired;
+use dynamite_tests::scene::Scene;
 use dynamite_tests::wait;
+use serde_json::json;
 use tokio::process::{Child, Command};
 use tokio::time::Duration;
 
@@ -55,11 +57,8 @@ async fn a_daemon_scales_by_it(api: Api, name: &str) -> Result<()> {
     ensure!(said.contains("0.0 s  cpu_user of webserver: 95, give or take 4, for 20s"), "{said}");
     ensure!(said.contains("wrote 2 registrations and 8 samples in "), "{said}");
     scene.until_apaches(&[8080, 8081, 8082], &daemon).await?;
-    eventually(&daemon, async || {
-        ensure!(daemon.log().contains("apache_scale_up: cpu_user of first is 9"), "nothing was decided");
-        Ok(())
-    })
-    .await
+    let firing = json!({ "policy": "apache_scale_up", "metric": "cpu_user", "instance": "first" });
+    daemon.until(&fired("apache@8082.service", &firing)).await.map(drop)
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod accidents;
 mod conformance;
 mod demo;
 mod embedded;
+mod events;
 mod examples;
 mod generate;
 mod health;

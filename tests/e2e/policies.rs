@@ -9,10 +9,11 @@ use dynamite::store::connect::Api;
 use dynamite_tests::daemon::binary;
 use dynamite_tests::modules::{Target, module};
 use dynamite_tests::scene::{CONFIG, Scene, eventually, now};
+use serde_json::json;
 use tokio::time::Instant;
 
 /// The usual configuration with another policy in place of the thresholds, and its module beside it.
-fn configure(scene: &Scene, package: &str, keys: &str) -> Result<()> {
+pub(crate) fn configure(scene: &Scene, package: &str, keys: &str) -> Result<()> {
     std::fs::copy(module(package, Target::Bare)?, scene.config_path().with_file_name("policy.wasm"))?;
     let services = CONFIG.split("\n  ScalingPolicy:\n").next().unwrap_or_default();
     let (head, tail) = services.split_once("      scale_up_policy:\n").unwrap_or_default();
@@ -25,7 +26,7 @@ fn configure(scene: &Scene, package: &str, keys: &str) -> Result<()> {
     scene.configure(&format!("{head}{reference}{tail}\n{policy}"))
 }
 
-const TARGET: &str = "      config: {target: 50, tolerance: 0.1}\n";
+pub(crate) const TARGET: &str = "      config: {target: 50, tolerance: 0.1}\n";
 
 /// Runs the built program in the workspace, and returns whether it succeeded, and what it said.
 fn run(arguments: &[&str]) -> Result<(bool, String)> {
@@ -73,7 +74,7 @@ async fn sample(scene: &Scene, id: &str, value: u32) -> Result<()> {
     Ok(())
 }
 
-async fn load_of_two(scene: &Scene, value: u32) -> Result<()> {
+pub(crate) async fn load_of_two(scene: &Scene, value: u32) -> Result<()> {
     for (id, number) in [("a", 8080), ("b", 8081)] {
         scene.register(id, &format!("apache@{number}.service")).await?;
         sample(scene, id, value).await?;
@@ -88,7 +89,9 @@ async fn a_module_scales_by_what_it_says(api: Api) -> Result<()> {
     scene.until_running(&daemon).await?;
     load_of_two(&scene, 100).await?;
     scene.until_apaches(&[8080, 8081, 8082, 8083], &daemon).await?;
-    ensure!(daemon.log().contains("custom: "), "the log says which policy, and why: {}", daemon.log());
+    let reason = json!({ "policy": { "policy": "custom", "words": null, "wanted": 4, "made": 4 } });
+    let cause = json!({ "vote": { "policy": "custom", "wish": { "to": 4 } } });
+    daemon.until(&json!({ "event": "decided", "cause": cause, "actions": [{ "deed": "start", "reason": reason }] })).await?;
     eventually(&daemon, async || {
         let state = scene.value("/_dynamite/policy/apache/custom").await?;
         ensure!(state.contains("state"), "its state is kept: {state:?}");
@@ -120,24 +123,15 @@ async fn a_module_is_replaced_while_it_runs_and_a_bad_one_is_refused() -> Result
         Ok(std::fs::rename(&new, &file)?)
     };
     replace(b"\0asm nonsense".to_vec())?;
-    eventually(&daemon, async || {
-        ensure!(daemon.log().contains("the changed module is refused; the old one stays"), "not refused");
-        Ok(())
-    })
-    .await?;
+    let refused = json!({ "event": "module_refused", "policy": "custom", "consequence": "old_one_stays" });
+    daemon.until(&refused).await?;
     // It does not know the configuration of the other, so it is refused too.
     replace(std::fs::read(module("threshold", Target::Bare)?)?)?;
-    eventually(&daemon, async || {
-        ensure!(daemon.log().contains("it does not take the configuration"), "not refused");
-        Ok(())
-    })
-    .await?;
+    let refused = daemon.until_times(2, &refused).await?;
+    let error = refused["error"].as_str().context("an error")?;
+    ensure!(error.contains("it does not take the configuration"), "{error}");
     replace(std::fs::read(module("hostile", Target::Wasi)?)?)?;
-    eventually(&daemon, async || {
-        ensure!(daemon.log().contains("took over a new module"), "not taken over");
-        Ok(())
-    })
-    .await
+    daemon.until(&json!({ "event": "module_loaded", "policy": "custom", "file": null })).await.map(drop)
 }
 
 #[tokio::test]
@@ -161,7 +155,7 @@ async fn a_module_that_cannot_be_used_fails_its_policy_alone_until_a_good_file_i
             Ok(())
         })
         .await?;
-        ensure!(daemon.log().contains("ERROR custom: its module cannot be used"), "{}", daemon.log());
+        daemon.until(&json!({ "event": "module_refused", "consequence": "none_from_the_start" })).await?;
         let (ended, _) = daemon.terminate().await?;
         ensure!(ended.success(), "{ended}");
     }
@@ -182,16 +176,17 @@ async fn a_module_that_cannot_be_used_fails_its_policy_alone_until_a_good_file_i
 async fn what_a_module_logs_is_bounded_over_time() -> Result<()> {
     let scene = Scene::start(Api::V3).await?;
     configure(&scene, "hostile", "      config: {do: flood}\n")?;
-    let daemon = scene.dynamite_logging("debug")?;
+    let daemon = scene.dynamite()?;
     scene.until_running(&daemon).await?;
     let began = Instant::now();
     eventually(&daemon, async || {
         sample(&scene, "a", 1).await?;
-        let decisions = daemon.log().lines().filter(|line| line.contains("custom answered")).count();
-        ensure!(decisions >= 10, "{decisions} decisions");
+        let answers = daemon.matching(&json!({ "event": "policy_answered", "policy": "custom" }))?.len();
+        ensure!(answers >= 10, "{answers} answers");
         Ok(())
     })
     .await?;
+    // The log itself, as it is what would grow.
     let log = daemon.log();
     let lines = log.lines().filter(|line| line.contains("custom says: line")).count() as u64;
     ensure!((1..=101 + began.elapsed().as_secs()).contains(&lines), "{lines} of 200 lines: {log}");

@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use dynamite::store::connect::Api;
 use dynamite_tests::bench::Target;
 use dynamite_tests::daemon::{Daemon, binary};
-use dynamite_tests::scene::{Scene, eventually, machines};
+use dynamite_tests::events::ended;
+use dynamite_tests::scene::{Scene, machines};
 use tokio::process::Command;
 
 /// The first words of each block, and who runs it.
@@ -88,22 +89,15 @@ async fn one_machine_is_scaled() -> Result<()> {
     run.extend(["--listen-etcd=127.0.0.1:0", "--listen-fleet=127.0.0.1:0", "--admin=off"].map(str::to_owned));
     let daemon = Daemon::start(&run.iter().map(String::as_str).collect::<Vec<_>>(), "info")?;
     let served = |log: &str| Some(log.split_once("served here etcd=\"")?.1.split_once('"')?.0.to_owned());
-    let logged = async |text: &str| {
-        let said = async || {
-            ensure!(daemon.log().contains(text), "no `{text}` in the log");
-            Ok(())
-        };
-        eventually(&daemon, said).await
-    };
-    logged("web@8000.service is up").await?;
+    daemon.until(&ended("web@8000.service", "started")).await?;
     let etcd = served(&daemon.log()).context("no etcd")?;
     let mut load = Command::new(binary()?);
     load.args(here(arguments(&block, "generate")?)).args(["-e", &etcd]).stdout(Stdio::null());
     let mut load = load.kill_on_drop(true).spawn()?;
-    logged("web@8002.service is up").await?;
-    logged("web@8002.service is gone").await?;
+    daemon.until(&ended("web@8002.service", "started")).await?;
+    daemon.until(&ended("web@8002.service", "stopped")).await?;
     ensure!(load.wait().await?.success());
-    logged("web@8001.service is gone").await?;
+    daemon.until(&ended("web@8001.service", "stopped")).await?;
     daemon.terminate().await?;
     let stopped = Command::new(binary()?).args(here(arguments(&block, "stop")?)).output().await?;
     let said = String::from_utf8_lossy(&stopped.stdout);
@@ -124,6 +118,7 @@ async fn a_cluster_is_scaled() -> Result<()> {
     let output = shell.kill_on_drop(true).output().await?;
     ensure!(output.status.success(), "{output:?}");
     scene.until_apaches(&[8080, 8081, 8082], &daemon).await?;
+    // The README shows this line.
     ensure!(daemon.log().contains("cpu_user of 4f2a is 95 (> 90 for 15s)"), "{}", daemon.log());
     Ok(())
 }

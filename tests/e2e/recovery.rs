@@ -6,8 +6,9 @@ use dynamite::fleet::{DesiredState, UnitOption};
 use dynamite::store::Store;
 use dynamite::store::connect::Api;
 use dynamite_tests::bench::Target;
-use dynamite_tests::daemon::Daemon;
+use dynamite_tests::events::fired;
 use dynamite_tests::scene::{Scene, eventually};
+use serde_json::json;
 
 /// What the original wrote, as read off a running one: keys and values.
 const ORIGINAL: &str = include_str!("original_state.json");
@@ -70,9 +71,8 @@ async fn a_cooldown_and_a_trigger_outlive_the_process(api: Api) -> Result<()> {
     scene.sample("first", 89, "95").await?;
     scene.sample("first", 90, "95").await?;
     scene.until_apaches(&[8080, 8081, 8082, 8083], &daemon).await?;
-    let log = daemon.log();
-    ensure!(log.contains("is 95 (> 90 for 15s)"), "the period began at 75: {log}");
-    Ok(())
+    let firing = json!({ "value": 95, "threshold": 90, "lasted": "PT15S" });
+    daemon.until(&fired("apache@8083.service", &firing)).await.context("the period began at 75").map(drop)
 }
 
 #[tokio::test]
@@ -90,12 +90,7 @@ async fn a_standby_takes_over(api: Api) -> Result<()> {
     let first = scene.dynamite()?;
     scene.until_apaches(&[8080, 8081], &first).await?;
     let second = scene.dynamite()?;
-    let stands_by = |daemon: &Daemon| daemon.log().contains("another Dynamite leads");
-    eventually(&second, async || {
-        ensure!(stands_by(&second), "it does not stand by");
-        Ok(())
-    })
-    .await?;
+    second.until(&json!({ "event": "not_leading", "is_trouble": false })).await?;
     let before = writes(&scene);
     first.kill().await?;
     scene.until_running(&second).await?;

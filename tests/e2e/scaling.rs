@@ -3,7 +3,9 @@
 use anyhow::{Result, ensure};
 use dynamite::store::Store;
 use dynamite::store::connect::Api;
+use dynamite_tests::events::fired;
 use dynamite_tests::scene::{Scene, eventually};
+use serde_json::json;
 
 async fn the_example_scales(api: Api) -> Result<()> {
     let scene = Scene::start(api).await?;
@@ -20,8 +22,9 @@ async fn the_example_scales(api: Api) -> Result<()> {
     }
     scene.sample("first", 15, "95.5").await?;
     scene.until_apaches(&[8080, 8081, 8082], &daemon).await?;
-    let up = "up apache@8082.service: apache_scale_up: cpu_user of first is 95.5 (> 90 for 15s)";
-    ensure!(daemon.log().contains(up), "{}", daemon.log());
+    let firing = json!({ "policy": "apache_scale_up", "metric": "cpu_user", "instance": "first", "value": 95.5,
+        "operator": "greater", "threshold": 90, "lasted": "PT15S" });
+    daemon.until(&fired("apache@8082.service", &firing)).await?;
 
     scene.sample("first", 100, "5").await?;
     scene.sample("first", 115, "5").await?;
@@ -29,11 +32,8 @@ async fn the_example_scales(api: Api) -> Result<()> {
 
     scene.sample("second", 300, "5").await?;
     scene.sample("second", 315, "5").await?;
-    eventually(&daemon, async || {
-        ensure!(daemon.log().contains("apache: hold: 2 of 2 (min_instance)"), "no word about the bound");
-        Ok(())
-    })
-    .await?;
+    let minimum = json!({ "at_minimum": { "count": 2, "min": 2 } });
+    daemon.until(&json!({ "event": "decided", "service": "apache", "hold": minimum })).await?;
     eventually(&daemon, async || {
         let left = scene.keys("/metrics").await?;
         // One sample each that is newest, and those no more than a window older.

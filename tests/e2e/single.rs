@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use dynamite_tests::daemon::{self, Daemon};
+use dynamite_tests::events::ended;
 use dynamite_tests::scene::{eventually, now};
+use serde_json::json;
 use tempfile::TempDir;
 
 const CONFIG: &str = "\
@@ -58,7 +60,7 @@ impl Machine {
         Daemon::start(&arguments.iter().map(String::as_str).collect::<Vec<_>>(), "info")
     }
 
-    /// What the log says of where something is served.
+    /// What the log says of where something is served, as nothing else does.
     async fn place(&self, daemon: &Daemon, what: &str) -> Result<String> {
         let find = |log: &str| {
             let line = log.lines().find(|line| line.contains("are served here"))?;
@@ -92,9 +94,10 @@ impl Machine {
         eventually(daemon, async || {
             let found = self.instances();
             ensure!(found.iter().map(|(number, _)| number).eq(numbers), "{found:?}, not {numbers:?}");
-            let log = daemon.log();
-            let up = |number: &&u32| log.contains(&format!("web: web@{number}.service is up"));
-            ensure!(numbers.iter().all(|number| up(&number)), "not all are up");
+            for number in numbers {
+                let up = ended(&format!("web@{number}.service"), "started");
+                ensure!(!daemon.matching(&up)?.is_empty(), "{number} is not up");
+            }
             Ok(())
         })
         .await?;
@@ -132,17 +135,14 @@ async fn one_command_scales_by_metrics_written_with_plain_http() -> Result<()> {
     let daemon = machine.dynamite()?;
     let etcd = machine.place(&daemon, "etcd").await?;
     machine.until_instances(&daemon, &[8080]).await?;
-    eventually(&daemon, async || {
-        ensure!(daemon.log().contains("policies are live"), "not yet");
-        Ok(())
-    })
-    .await?;
+    daemon.until(&json!({ "event": "policies_live" })).await?;
     machine.sample(&etcd, 95).await?;
     machine.until_instances(&daemon, &[8080, 8081]).await?;
     machine.sample(&etcd, 96).await?;
     machine.until_instances(&daemon, &[8080, 8081, 8082]).await?;
     machine.sample(&etcd, 5).await?;
     machine.until_instances(&daemon, &[8080, 8081]).await?;
+    // The log is where units are heard.
     eventually(&daemon, async || {
         ensure!(daemon.log().contains("web@8081.service: serving on 8081"), "no output");
         Ok(())
@@ -219,24 +219,19 @@ async fn what_cannot_be_together_is_refused_with_a_reason() -> Result<()> {
     ensure!(std::fs::read_dir(file).map_or(0, Iterator::count) == 0, "nothing was started");
     Ok(())
 }
+
 #[tokio::test]
 async fn units_outlive_both_ends_of_dynamite_until_they_are_stopped() -> Result<()> {
     let machine = Machine::new(SERVICE)?;
     let daemon = machine.dynamite()?;
     let before = machine.until_instances(&daemon, &[8080]).await?;
-    let running = async |daemon: &Daemon| {
-        eventually(daemon, async || {
-            ensure!(daemon.log().contains("every service that can be up is up"), "not yet");
-            Ok(())
-        })
-        .await
-    };
-    running(&daemon).await?;
+    let running = json!({ "event": "running" });
+    daemon.until(&running).await?;
     daemon.kill().await?;
     ensure!(machine.instances() == before, "they outlive a crash");
 
     let daemon = machine.dynamite()?;
-    running(&daemon).await?;
+    daemon.until(&running).await?;
     ensure!(machine.instances() == before, "a new one carries on with the same processes: {}", daemon.log());
     let stop = || {
         let data = machine.folder.path().join("data");

@@ -1,5 +1,6 @@
 //! The built `dynamite`, running.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,9 +9,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use tempfile::TempPath;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{Duration, Instant, timeout};
+
+use crate::events;
+use crate::scene::eventually;
 
 /// How long anything may take that shall happen: far longer than it does, for machines that are busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
@@ -19,16 +25,47 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 pub struct Daemon {
     child: Child,
     log: Arc<Mutex<String>>,
+    /// `None`: it writes none.
+    events: Option<PathBuf>,
+    _own_events: Option<TempPath>,
+}
+
+/// Where a `dynamite` writes its events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Events {
+    /// To a file of its own.
+    Own,
+    /// To this one, behind those of others.
+    Into(PathBuf),
+    /// Not at all, as they would be measured too.
+    Off,
 }
 
 impl Daemon {
-    /// Starts the built binary, which logs what this says in the manner of `RUST_LOG`.
+    /// Starts the built binary, which logs what this says in the manner of `RUST_LOG`, and writes its events.
     ///
     /// # Errors
     /// What kept it from being built or started.
     pub fn start(args: &[&str], log: &str) -> Result<Self> {
+        Self::with(args, log, &Events::Own)
+    }
+
+    /// The same, with its events elsewhere.
+    ///
+    /// # Errors
+    /// What kept it from being built or started.
+    pub fn with(args: &[&str], log: &str, events: &Events) -> Result<Self> {
+        let own = match events {
+            Events::Own => Some(tempfile::NamedTempFile::new()?.into_temp_path()),
+            Events::Into(_) | Events::Off => None,
+        };
+        let events = match events {
+            Events::Into(path) => Some(path.clone()),
+            _ => own.as_ref().map(|path| path.to_path_buf()),
+        };
         let mut child = Command::new(binary()?)
             .args(args)
+            .args(events.iter().flat_map(|path| [OsStr::new("--events"), path.as_os_str()]))
             .env("RUST_LOG", log)
             .env("DYNAMITE_CACHE_DIR", binary()?.with_file_name("cache"))
             .stdin(Stdio::null())
@@ -46,13 +83,64 @@ impl Daemon {
                 let _written = writeln!(log, "{line}");
             }
         });
-        Ok(Self { child, log })
+        Ok(Self { child, log, events, _own_events: own })
     }
 
     /// What it has logged so far.
     #[must_use]
     pub fn log(&self) -> String {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What has happened so far.
+    ///
+    /// # Errors
+    /// That it writes no events, or no JSON.
+    pub fn events(&self) -> Result<Vec<Value>> {
+        events::read(self.events.as_ref().context("it writes no events")?)
+    }
+
+    /// The events that contain this.
+    ///
+    /// # Errors
+    /// As [`Self::events`].
+    pub fn matching(&self, part: &Value) -> Result<Vec<Value>> {
+        let mut found = self.events()?;
+        found.retain(|event| events::contains(event, part));
+        Ok(found)
+    }
+
+    /// Waits for an event that contains this, and returns the first one.
+    ///
+    /// # Errors
+    /// What happened last instead, at the end of all patience.
+    pub async fn until(&self, part: &Value) -> Result<Value> {
+        self.until_times(1, part).await
+    }
+
+    /// Waits until so many events contain this, and returns the last one of them.
+    ///
+    /// # Errors
+    /// What happened last instead, at the end of all patience.
+    pub async fn until_times(&self, times: usize, part: &Value) -> Result<Value> {
+        eventually(self, async || {
+            let (found, last) = (self.matching(part)?, self.events()?.pop());
+            ensure!(found.len() >= times, "{} of {times} times {part}; last: {last:?}", found.len());
+            Ok(())
+        })
+        .await?;
+        self.matching(part)?.into_iter().nth(times - 1).context("it was there")
+    }
+
+    /// Whether it has read what was there before it. Without events the log says so.
+    ///
+    /// # Errors
+    /// As [`Self::events`].
+    pub fn is_live(&self) -> Result<bool> {
+        match &self.events {
+            Some(_) => Ok(!self.matching(&serde_json::json!({ "event": "policies_live" }))?.is_empty()),
+            None => Ok(self.log().contains("policies are live")),
+        }
     }
 
     /// Its process id; 0 once it has ended.

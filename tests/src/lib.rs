@@ -6,6 +6,7 @@ pub mod container;
 pub mod daemon;
 pub mod embedded;
 pub mod etcd;
+pub mod events;
 pub mod modules;
 pub mod scene;
 pub mod wait;

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 use crate::bench::Target;
-use crate::daemon::{Daemon, PATIENCE};
+use crate::daemon::{Daemon, Events, PATIENCE};
 use crate::etcd::{self, Etcd};
 
 /// The configuration of most tests: the README's example with short times.
@@ -81,6 +81,8 @@ pub struct Scene {
     folder: TempDir,
     api: Api,
     start: Timestamp,
+    /// Where its daemons write their events.
+    pub events: Events,
 }
 
 impl Scene {
@@ -89,15 +91,15 @@ impl Scene {
     /// # Errors
     /// What could not be started, and what to install for it.
     pub async fn start(api: Api) -> Result<Self> {
-        Self::at(&Target::default(), api).await
+        Self::with(&Target::default(), api, Options::default()).await
     }
 
-    /// The same against what a benchmark runs against.
+    /// The same against what a benchmark runs against, whose measurements events would disturb.
     ///
     /// # Errors
     /// What could not be started, and what to install for it.
     pub async fn at(target: &Target, api: Api) -> Result<Self> {
-        Self::with(target, api, Options::default()).await
+        Ok(Self { events: Events::Off, ..Self::with(target, api, Options::default()).await? })
     }
 
     /// The same with a fleet server that is set up in some way.
@@ -117,7 +119,17 @@ impl Scene {
         let folder = TempDir::new()?;
         // Half an hour ago: tests put samples at seconds after it, and the clock must not be behind them.
         let start = Timestamp::from_second(now().as_second() - 1_800)?;
-        let scene = Self { etcd, etcd_endpoint, running_fleet, store, fleet, folder, api, start };
+        let scene = Self {
+            etcd,
+            etcd_endpoint,
+            running_fleet,
+            store,
+            fleet,
+            folder,
+            api,
+            start,
+            events: Events::Own,
+        };
         for unit in ["apache", "apache_discovery", "apache_logging"] {
             scene.unit(unit)?;
         }
@@ -245,6 +257,14 @@ impl Scene {
     /// # Errors
     /// What kept it from starting.
     pub fn dynamite_on(&self, config: &Path, log: &str) -> Result<Daemon> {
+        self.dynamite_with(config, log, &[])
+    }
+
+    /// The same with more flags.
+    ///
+    /// # Errors
+    /// What kept it from starting.
+    pub fn dynamite_with(&self, config: &Path, log: &str, more: &[&str]) -> Result<Daemon> {
         let fleet = self.fleet_endpoint().to_string();
         let api = if self.api == Api::V2 { "v2" } else { "v3" };
         let config = config.to_str().context("the path of a temporary folder is text")?;
@@ -252,7 +272,8 @@ impl Scene {
         let mut args = vec!["-c", config, "-e", etcd, "-f", &fleet, "--etcd-api", api, "--lease-ttl", "2"];
         // A free port: tests run side by side.
         args.extend(["--admin", "127.0.0.1:0"]);
-        Daemon::start(&args, log)
+        args.extend(more);
+        Daemon::with(&args, log, &self.events)
     }
 
     /// Writes a sample of an instance, at a second of the scene's own time.
@@ -333,7 +354,7 @@ impl Scene {
         eventually(daemon, async || {
             let status = self.value("/_dynamite/state/application_status").await?;
             ensure!(status == "Running", "status: {status:?}");
-            ensure!(daemon.log().contains("policies are live"), "policies are not live");
+            ensure!(daemon.is_live()?, "policies are not live");
             Ok(())
         })
         .await

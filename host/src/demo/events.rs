@@ -107,17 +107,17 @@ fn decided(service: &str, line: &Line<'_>) -> Option<What> {
 
 fn planner(event: &scaling::Event) -> Option<What> {
     Some(match event {
-        scaling::Event::Ended { service, unit, outcome, running, .. } => match outcome {
+        scaling::Event::ActionEnded { service, unit, outcome, running, .. } => match outcome {
             Outcome::Started => What::Up(format!("{service}: {unit} is up, {running} run")),
             Outcome::Stopped => What::News(format!("{service}: {unit} is gone")),
             Outcome::Failed(error) => What::Trouble(format!("{service}: an instance did not start: {error}")),
             Outcome::Taken => What::Trouble(format!("{service}: {unit} is a unit of somebody else")),
             Outcome::Mended => return None,
         },
-        scaling::Event::Degraded { service, reason } => {
+        scaling::Event::ServiceDegraded { service, reason } => {
             What::Trouble(format!("{service}: degraded: {reason}"))
         }
-        scaling::Event::Recovered { service } => What::News(format!("{service}: recovered")),
+        scaling::Event::ServiceRecovered { service } => What::News(format!("{service}: recovered")),
         scaling::Event::PolicyFails { of, error, .. } => {
             What::Trouble(format!("{}: {} failed: {error}", of.service, of.policy))
         }
@@ -132,7 +132,7 @@ fn engine(event: &EngineEvent) -> Option<What> {
             What::Trouble(format!("{policy}: its module cannot be used: {error}"))
         }
         EngineEvent::LeadershipLost { why } => What::Trouble(format!("no longer leading: {why}")),
-        EngineEvent::Said { service, policy, text, .. } => {
+        EngineEvent::PolicySaid { service, policy, text, .. } => {
             What::News(format!("{service}: {policy} says: {text}"))
         }
         _ => return None,
@@ -190,9 +190,9 @@ mod tests {
             tracing::info!("this is of no interest");
         });
         let ear = Ear { began, lines, told: Mutex::default() };
-        let event = scaling::Event::Recovered { service: "web".into() }.into();
+        let event = scaling::Event::ServiceRecovered { service: "web".into() }.into();
         ear.record(&Happened { at: Timestamp::UNIX_EPOCH, event });
-        let event = EngineEvent::ConfigurationChanged.into();
+        let event = EngineEvent::ConfigurationDiffers.into();
         ear.record(&Happened { at: Timestamp::UNIX_EPOCH, event });
         assert_eq!(heard.try_recv().unwrap().what, What::Trouble("the disk is full attempt=2".to_owned()));
         assert_eq!(heard.try_recv().unwrap().what, What::News("web: recovered".to_owned()));

@@ -330,7 +330,7 @@ impl<W: World> Context<W> {
             seen = inventory.asked_at;
             let Some(unit) = names.iter().find(|name| inventory.has(name)) else { break };
             if began.elapsed() > ROW_TIME_MAX {
-                self.tell(EngineEvent::Lingering { unit: (*unit).to_owned() });
+                self.tell(EngineEvent::UnitLingers { unit: (*unit).to_owned() });
                 break;
             }
         }
@@ -342,9 +342,9 @@ impl<W: World> Context<W> {
         match self.try_mend(unit).await {
             Err(Trouble::Leadership(lost)) => return Err(lost),
             Err(Trouble::Failed(error)) => {
-                self.tell(EngineEvent::NotMended { unit: name(), error: Some(error) });
+                self.tell(EngineEvent::UnitNotMended { unit: name(), error: Some(error) });
             }
-            Err(Trouble::Taken) => self.tell(EngineEvent::NotMended { unit: name(), error: None }),
+            Err(Trouble::Taken) => self.tell(EngineEvent::UnitNotMended { unit: name(), error: None }),
             Ok(()) => {}
         }
         Ok(Outcome::Mended)

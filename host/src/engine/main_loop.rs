@@ -88,8 +88,9 @@ impl<'c, W: World> Engine<'c, W> {
             cleaning: false,
             saving: BTreeMap::new(),
         };
-        engine.turn(Input::Spec(spec));
+        // In this order a planner that has seen a term before begins anew, and takes no specification for a change of its own.
         engine.turn(Input::Stored(stored.left.clone()));
+        engine.turn(Input::Spec(spec));
         engine
     }
 
@@ -163,7 +164,7 @@ impl<'c, W: World> Engine<'c, W> {
         let context = self.context;
         context.parts.health.enter(Stage::TakingOver);
         for key in &stored.unreadable {
-            context.tell(EngineEvent::Unreadable { key: key.clone() });
+            context.tell(EngineEvent::KeyUnreadable { key: key.clone() });
         }
         let (wrote, inventory) =
             tokio::join!(write_start(context, self.config, stored, self.status), looking::look(context));
@@ -328,7 +329,7 @@ async fn write_start<W: World>(
     let before = stored.configuration.as_deref().map(serde_json::from_str::<Value>);
     if !matches!(&before, Some(Ok(before)) if *before == config.document) {
         if before.is_some() {
-            context.tell(EngineEvent::ConfigurationChanged);
+            context.tell(EngineEvent::ConfigurationDiffers);
         }
         context.put(record::CONFIGURATION, &config.document.to_string()).await?;
     }

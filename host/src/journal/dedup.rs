@@ -29,7 +29,7 @@ impl LogDedup {
 
     /// Once an instance is up, what keeps others from starting is news.
     pub fn note(&mut self, event: &Event) {
-        if let Event::Ended { service, outcome: Outcome::Started, .. } = event {
+        if let Event::ActionEnded { service, outcome: Outcome::Started, .. } = event {
             self.0.remove(&(service.clone(), None));
         }
     }
@@ -127,7 +127,7 @@ mod tests {
         let mut dedup = LogDedup::default();
         let held = decision(None, 0, SPENT);
         assert_eq!([dedup.news(&held).len(), dedup.news(&held).len()], [1, 0]);
-        dedup.note(&Event::Ended {
+        dedup.note(&Event::ActionEnded {
             action: crate::scaling::ActionId { decision: DecisionId { term: 0, number: 1 }, index: 0 },
             service: "web".into(),
             slot: Some(Slot(1)),

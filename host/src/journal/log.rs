@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{Consequence, EngineEvent, Event, Happened, Journal, LogDedup, SaidLevel};
+use super::{Consequence, EngineEvent, Event, Fate, Happened, Journal, LogDedup, SaidLevel};
 use crate::scaling::{self, Decision, Outcome, Reason, ServiceId, Skipped};
 
 /// What lines about answers of policies are called in `RUST_LOG`, as there may be thousands a second.
@@ -27,18 +27,18 @@ impl Log {
     fn planner(&self, event: &scaling::Event) {
         match event {
             scaling::Event::Decided(decision) => self.decided(decision),
-            scaling::Event::Ended { service, slot, unit, outcome, running, failures, .. } => {
+            scaling::Event::ActionEnded { service, slot, unit, outcome, running, failures, .. } => {
                 self.told().note(event);
                 let configured = slot.is_some();
                 ended(service, unit, configured, outcome, *running, *failures);
             }
-            scaling::Event::Degraded { service, reason } => {
+            scaling::Event::ServiceDegraded { service, reason } => {
                 tracing::error!(service = service.as_str(), "{service}: degraded: {reason}");
             }
-            scaling::Event::Recovered { service } => {
+            scaling::Event::ServiceRecovered { service } => {
                 tracing::info!(service = service.as_str(), "{service}: recovered");
             }
-            scaling::Event::Answered { of, delay, usage, .. } => {
+            scaling::Event::PolicyAnswered { of, delay, usage, .. } => {
                 let (service, policy, delay_us) =
                     (of.service.as_str(), of.policy.as_str(), delay.as_micros());
                 let (fuel, memory, took) = (usage.fuel, usage.memory_bytes, usage.took);
@@ -61,7 +61,7 @@ impl Log {
                 let (service, policy) = (of.service.as_str(), of.policy.as_str());
                 tracing::info!(service, policy, "{service}: {policy} works again");
             }
-            scaling::Event::Live { samples } => {
+            scaling::Event::PoliciesLive { samples } => {
                 tracing::info!(samples, "read the samples that were there; policies are live");
             }
             scaling::Event::SampleSkipped { key, why, counts } => {
@@ -76,8 +76,8 @@ impl Log {
             scaling::Event::RegistrationsFull { max } => {
                 tracing::warn!(max, "too many registrations; further ones are not read");
             }
-            scaling::Event::Specified { difference } if difference.is_empty() => {}
-            scaling::Event::Specified { difference } => {
+            scaling::Event::ConfigurationChanged { difference } if difference.is_empty() => {}
+            scaling::Event::ConfigurationChanged { difference } => {
                 tracing::info!(?difference, "the configuration has changed, and is applied");
             }
         }
@@ -129,6 +129,13 @@ fn ended(service: &ServiceId, unit: &str, configured: bool, outcome: &Outcome, i
 
 fn engine(event: &EngineEvent) {
     match event {
+        EngineEvent::Started { version, fleet, etcd } => tracing::info!(version, %fleet, etcd, "started"),
+        EngineEvent::Ending { signal, services: Fate::EndToo } => {
+            tracing::info!(signal, "ending, and the services with this container; they come back with it");
+        }
+        EngineEvent::Ending { signal, services: Fate::RunOn } => {
+            tracing::info!(signal, "ending; the services keep running");
+        }
         EngineEvent::Leading { holder } => tracing::info!(holder, "leading"),
         EngineEvent::NotLeading { why, is_trouble: true } => tracing::warn!("not leading yet: {why}"),
         EngineEvent::NotLeading { why, .. } => tracing::info!("not leading yet: {why}"),
@@ -136,10 +143,10 @@ fn engine(event: &EngineEvent) {
         EngineEvent::StateRewritten { records } => {
             tracing::warn!(records, "etcd has lost the state; writing it again from memory");
         }
-        EngineEvent::Unreadable { key } => {
+        EngineEvent::KeyUnreadable { key } => {
             tracing::warn!(key, "cannot be read, and is taken as not there");
         }
-        EngineEvent::ConfigurationChanged => {
+        EngineEvent::ConfigurationDiffers => {
             tracing::info!("the configuration differs from the stored one, and is applied");
         }
         EngineEvent::TookOver { services, instances, units, status } => {
@@ -150,13 +157,13 @@ fn engine(event: &EngineEvent) {
             tracing::warn!(%error, attempt, "{what} failed; trying again");
         }
         EngineEvent::CallWorks { what, attempts } => tracing::info!(attempts, "{what} works again"),
-        EngineEvent::Lingering { unit } => {
+        EngineEvent::UnitLingers { unit } => {
             tracing::warn!(unit, "fleet still reports a removed unit; its number is free again");
         }
-        EngineEvent::NotMended { unit, error: Some(error) } => {
+        EngineEvent::UnitNotMended { unit, error: Some(error) } => {
             tracing::warn!(unit, error, "an attached unit stays down");
         }
-        EngineEvent::NotMended { unit, error: None } => {
+        EngineEvent::UnitNotMended { unit, error: None } => {
             tracing::warn!(unit, "somebody else's unit has the name");
         }
         EngineEvent::Unsaved { what } => tracing::warn!("{what}"),
@@ -195,7 +202,7 @@ fn module(event: &EngineEvent) {
                 "{policy}: the file of its module is gone; after a restart it could not decide"
             );
         }
-        EngineEvent::Said { service, policy, level, text } => {
+        EngineEvent::PolicySaid { service, policy, level, text } => {
             let policy = policy.as_str();
             match level {
                 SaidLevel::Debug => tracing::debug!(service, policy, "{service}: {policy} says: {text}"),
@@ -203,7 +210,7 @@ fn module(event: &EngineEvent) {
                 SaidLevel::Warn => tracing::warn!(service, policy, "{service}: {policy} says: {text}"),
             }
         }
-        EngineEvent::SaidTooMuch { policy, lines } => {
+        EngineEvent::PolicySaidTooMuch { policy, lines } => {
             let policy = policy.as_str();
             tracing::warn!(
                 policy,

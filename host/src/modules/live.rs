@@ -272,11 +272,11 @@ impl Live {
                 Level::Warn => SaidLevel::Warn,
             };
             let (service, policy, text) = (service.to_owned(), policy.clone(), line.text.clone());
-            self.tell(EngineEvent::Said { service, policy, level, text });
+            self.tell(EngineEvent::PolicySaid { service, policy, level, text });
         }
         ration.leave_out(log.left_out);
         if let Some(lines) = ration.untold(now) {
-            self.tell(EngineEvent::SaidTooMuch { policy: policy.clone(), lines });
+            self.tell(EngineEvent::PolicySaidTooMuch { policy: policy.clone(), lines });
         }
     }
 

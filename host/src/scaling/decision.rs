@@ -231,6 +231,7 @@ pub struct Decision {
     /// Why the service was looked at.
     pub cause: Cause,
     /// What the other policies said last.
+    #[serde(rename = "other_votes")]
     pub last: Vec<Vote>,
     /// What the policy that caused it is taken to have said, within bounds and direction; it is heard by others.
     pub heard: Option<Wish>,

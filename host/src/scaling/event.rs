@@ -12,7 +12,7 @@ pub enum Event {
     /// A decision was made; it may be to hold.
     Decided(Box<Decision>),
     /// An action has ended.
-    Ended {
+    ActionEnded {
         /// The action.
         action: ActionId,
         /// The service.
@@ -29,19 +29,19 @@ pub enum Event {
         failures: u32,
     },
     /// Every attempt to start an instance failed.
-    Degraded {
+    ServiceDegraded {
         /// The service.
         service: ServiceId,
         /// Why.
         reason: Reason,
     },
     /// A degraded service is well again.
-    Recovered {
+    ServiceRecovered {
         /// The service.
         service: ServiceId,
     },
     /// A policy that was asked has answered, or failed.
-    Answered {
+    PolicyAnswered {
         /// The policy and its service.
         #[serde(flatten)]
         of: Use,
@@ -69,7 +69,7 @@ pub enum Event {
         of: Use,
     },
     /// Samples that were there before the start have been read: policies may act from now on.
-    Live {
+    PoliciesLive {
         /// How many samples were read.
         samples: u64,
     },
@@ -88,7 +88,7 @@ pub enum Event {
         max: usize,
     },
     /// The specification has become another.
-    Specified {
+    ConfigurationChanged {
         /// In what.
         difference: Difference,
     },

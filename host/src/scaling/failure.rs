@@ -59,5 +59,24 @@ pub struct Usage {
     /// Its memory at the end, in bytes.
     pub memory_bytes: usize,
     /// On the clock.
+    #[serde(with = "span")]
     pub took: Duration,
+}
+
+/// Writes a duration as every other one in events: `PT0.0012S`.
+mod span {
+    use std::time::Duration;
+
+    use jiff::SignedDuration;
+    use serde::de::Error as _;
+    use serde::ser::Error as _;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        SignedDuration::try_from(*duration).map_err(S::Error::custom)?.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        Duration::try_from(SignedDuration::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
 }

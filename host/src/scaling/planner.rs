@@ -38,7 +38,8 @@ use super::{
 pub enum Input {
     /// What shall run, by which rules; another one while it runs changes what differs.
     Spec(Spec),
-    /// A term begins, with what a former run left. What is known of the world is forgotten.
+    /// A term begins, with what a former run left. What is known of the world is forgotten, and a specification of before is
+    /// in force until another one follows.
     Stored(Stored),
     /// Who writes which series. These come first: they say whose the samples are.
     Registrations(Vec<RegistrationChange>),
@@ -269,7 +270,7 @@ impl Planner {
         match (stretch, self.progress) {
             (Stretch::SnapshotEnd, Progress::Registrations | Progress::Backlog) => {
                 self.evaluate(turn, false);
-                turn.tell(Event::Live { samples: self.signals.counts().samples });
+                turn.tell(Event::PoliciesLive { samples: self.signals.counts().samples });
                 self.modules.go_live(turn.now);
                 self.progress = Progress::Live;
             }

@@ -90,6 +90,7 @@ pub struct WindowSpec {
 
 /// A policy that scales a service.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum PolicyUse {
     /// The built-in rule.
     Threshold(ThresholdUse),

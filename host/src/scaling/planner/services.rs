@@ -265,7 +265,7 @@ impl ServiceTable {
         let slot = known;
         let is_recorded = matches!(outcome, Outcome::Started | Outcome::Stopped | Outcome::Failed(_));
         let is_there = matches!(outcome, Outcome::Started | Outcome::Mended);
-        turn.tell(Event::Ended {
+        turn.tell(Event::ActionEnded {
             action: id,
             service: service.clone(),
             slot,
@@ -309,7 +309,7 @@ impl ServiceTable {
         let Some(state) = self.all.get_mut(service) else { return };
         state.want(state.population.count());
         if *verge == Verge::Degraded {
-            turn.tell(Event::Degraded { service: service.clone(), reason: state.attempts.reason() });
+            turn.tell(Event::ServiceDegraded { service: service.clone(), reason: state.attempts.reason() });
         }
         turn.effects.records.service_statuses.insert(service.clone());
         self.give_up_waiting_for(service);
@@ -331,7 +331,7 @@ impl ServiceTable {
             let Some(state) = self.all.get_mut(&service) else { continue };
             let all_up = state.population.running() >= state.wanted;
             if state.attempts.recovered(all_up, turn.now) {
-                turn.tell(Event::Recovered { service: service.clone() });
+                turn.tell(Event::ServiceRecovered { service: service.clone() });
                 turn.effects.records.service_statuses.insert(service);
             }
         }
@@ -344,7 +344,10 @@ impl ServiceTable {
         if is_young {
             let error = format!("{} came up and was lost: {loss}", state.spec.unit_name(slot));
             if state.attempts.failed(&error, turn.now) == Verge::Degraded {
-                turn.tell(Event::Degraded { service: service.clone(), reason: state.attempts.reason() });
+                turn.tell(Event::ServiceDegraded {
+                    service: service.clone(),
+                    reason: state.attempts.reason(),
+                });
             }
         }
         if state.attempts.degraded().is_some() {

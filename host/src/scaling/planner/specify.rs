@@ -38,7 +38,7 @@ impl Planner {
         self.thresholds.specify(&self.spec, &self.signals);
         self.modules.specify(&self.spec, &self.signals, turn.now, self.progress == super::Progress::Live);
         self.registrations.specify(&self.services);
-        turn.tell(Event::Specified { difference: difference.clone() });
+        turn.tell(Event::ConfigurationChanged { difference: difference.clone() });
         for former in formers {
             self.services.give_up(former, turn);
         }

@@ -28,7 +28,7 @@ impl ModulePolicy {
         let result = result.and_then(|verdict| Ok((self.wish(&verdict.proposal, services)?, verdict)));
         let error = result.as_ref().err().cloned();
         let delay = turn.now.duration_since(self.was_due);
-        turn.tell(Event::Answered { of: self.of.clone(), delay, usage, error });
+        turn.tell(Event::PolicyAnswered { of: self.of.clone(), delay, usage, error });
         let soonest = later(self.asked_at, GAP);
         match result {
             Err(error) => later(turn.now, self.fail(error, services, turn)),

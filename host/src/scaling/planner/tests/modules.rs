@@ -124,7 +124,9 @@ fn it_sees_the_service_its_windows_and_the_state_it_gave() {
     let effects =
         fixture.planner.take(Input::Answer(of("cold"), answer(Ok(verdict(Proposal::Hold)))), at_ms(62_001));
     assert!(effects.records.policy_states.contains(&of("cold")), "the state is kept");
-    let Event::Answered { usage, delay, .. } = &effects.events[0] else { panic!("{:?}", effects.events) };
+    let Event::PolicyAnswered { usage, delay, .. } = &effects.events[0] else {
+        panic!("{:?}", effects.events)
+    };
     assert_eq!((usage.fuel, delay.as_millis()), (5, 62_001), "and what it took is told");
     fixture.sample_at("a", 63_000, 2.0);
     assert_eq!(*fixture.asked(63_000)[0].state, [7]);

@@ -137,7 +137,7 @@ fn a_service_that_is_not_configured_any_more_goes_when_nothing_is_under_way_on_i
     assert_eq!(gone, ["stop web@8080.service", "stop web@8082.service"]);
     assert_eq!(fixture.end("mend log@8084.service", Outcome::Mended, 2_000), ["stop web@8084.service"]);
     let difference = Difference { removed: vec!["web".into()], ..Difference::default() };
-    assert!(fixture.events.contains(&Event::Specified { difference }));
+    assert!(fixture.events.contains(&Event::ConfigurationChanged { difference }));
 }
 
 #[test]

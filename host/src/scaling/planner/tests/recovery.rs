@@ -87,6 +87,23 @@ fn services_start_after_those_that_they_depend_on() {
 }
 
 #[test]
+fn a_term_with_another_specification_is_no_change_while_all_goes_on() {
+    let one = || ServiceSpec { bounds: Bounds { min: 1, max: Some(1) }, ..web(Given::default()) };
+    let mut fixture = Fixture::new(spec(&[web(Given::default())]), &TWO);
+    for input in [Input::Stored(stored(&TWO)), Input::Spec(spec(&[one()]))] {
+        assert_eq!(fixture.take(input, 10_000), NOTHING);
+    }
+    let mut fresh = Planner::default();
+    for input in [Input::Stored(stored(&TWO)), Input::Spec(spec(&[one()]))] {
+        fresh.take(input, at(10));
+    }
+    let look = || Input::Look(up(&TWO));
+    let (again, first) = (fixture.planner.take(look(), at(11)), fresh.take(look(), at(11)));
+    assert_eq!(again, first, "a planner that has seen a term before decides as a new one");
+    assert_eq!(names(&first), ["stop web@8082.service"]);
+}
+
+#[test]
 fn a_term_forgets_what_the_one_before_knew_of_the_world() {
     let mut fixture = Fixture::new(spec(&[web(Given { period: 30, ..Given::default() })]), &TWO);
     fixture.sample("i", 0, 95.0);

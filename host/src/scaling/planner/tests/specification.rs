@@ -5,7 +5,7 @@ use crate::scaling::{Difference, Proposal};
 
 fn difference(fixture: &Fixture) -> Difference {
     let told = fixture.events.iter().rev().find_map(|event| match event {
-        Event::Specified { difference } => Some(difference.clone()),
+        Event::ConfigurationChanged { difference } => Some(difference.clone()),
         _ => None,
     });
     told.unwrap()

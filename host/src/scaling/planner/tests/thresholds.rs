@@ -71,7 +71,7 @@ fn samples_from_before_the_start_set_triggers_and_cause_nothing() {
     assert_eq!(fixture.take(Input::Samples(first), 41_000), NOTHING);
     let last = SampleBatch { readings: vec![reading(20)], ..batch(Stretch::SnapshotEnd) };
     assert_eq!(fixture.take(Input::Samples(last), 41_000), NOTHING);
-    assert_eq!(fixture.events.last(), Some(&Event::Live { samples: 3 }));
+    assert_eq!(fixture.events.last(), Some(&Event::PoliciesLive { samples: 3 }));
     assert_eq!(fixture.sample("i", 41, 95.0), ["start web@8084.service"]);
 }
 
@@ -140,7 +140,7 @@ fn a_lost_unit_is_replaced_after_a_second_look_and_attempts_back_off() {
     }
     let words = "after the fourth failure it is degraded, and goes on below its minimum";
     assert_eq!(pauses, [1, 2, 4, 60, 60, 60], "{words}");
-    let degraded = fixture.events.iter().filter(|event| matches!(event, Event::Degraded { .. }));
+    let degraded = fixture.events.iter().filter(|event| matches!(event, Event::ServiceDegraded { .. }));
     assert_eq!(degraded.count(), 1);
 }
 
