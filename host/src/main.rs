@@ -56,7 +56,7 @@ fn randomness() -> fastrand::Rng {
 }
 
 fn run(args: &RunArgs) -> anyhow::Result<u8> {
-    telemetry::init(args.log_format, args.log_level);
+    let log = telemetry::init(args.log_format, args.log_level);
     let runtime = runtime()?;
     let ended = runtime.block_on(daemon::run(args, randomness()));
     // A decision of a policy that is under way is not waited for.
@@ -65,7 +65,11 @@ fn run(args: &RunArgs) -> anyhow::Result<u8> {
         Ok(()) => Ok(EXIT_OK),
         Err(error) => {
             match args.log_format {
-                LogFormat::Human => writeln!(io::stderr(), "{}", Chain(&error))?,
+                LogFormat::Human => {
+                    // The last word comes last, and the code says the same should nobody hear it.
+                    drop(log);
+                    let _is_heard = writeln!(io::stderr(), "{}", Chain(&error));
+                }
                 LogFormat::Json => tracing::error!(exit_code = error.exit_code(), "{}", Chain(&error)),
             }
             Ok(error.exit_code())
@@ -97,13 +101,13 @@ fn check(args: &CheckArgs) -> anyhow::Result<u8> {
 }
 
 fn stop(args: &StopArgs) -> anyhow::Result<()> {
-    telemetry::init(LogFormat::Human, None);
+    let _log = telemetry::init(LogFormat::Human, None);
     let units = runtime()?.block_on(daemon::stop(args, randomness()))?;
     Ok(writeln!(io::stdout(), "{units} units stopped")?)
 }
 
 fn generate(args: &GenerateArgs) -> anyhow::Result<u8> {
     // What etcd's clients say of servers that are gone.
-    telemetry::init(LogFormat::Human, None);
+    let _log = telemetry::init(LogFormat::Human, None);
     runtime()?.block_on(generate::run(args, randomness(), &mut io::stdout().lock()))
 }

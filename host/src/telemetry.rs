@@ -1,10 +1,13 @@
 //! Log lines on standard error: for people, or JSON for machines.
 
+mod queue;
+
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::debug_fn;
 
+use self::queue::Queue;
 use crate::cli::{LogFormat, LogLevel};
 
 /// Fields that say again what the words of the line say. Machines read them, people do not need them.
@@ -16,14 +19,28 @@ fn from_environment() -> Option<EnvFilter> {
     EnvFilter::try_from_default_env().ok()
 }
 
-/// Sets up logging for the process. `level` beats `RUST_LOG`; without both it is info.
-pub fn init(format: LogFormat, level: Option<LogLevel>) {
+/// What is said until this is dropped is written before that ends, if it can be.
+#[must_use = "what is said last would be lost"]
+pub struct Logging(Queue);
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.0.flush();
+    }
+}
+
+/// Sets up logging for the process. `level` beats `RUST_LOG`; without both it is info. Nobody who logs waits for standard
+/// error.
+pub fn init(format: LogFormat, level: Option<LogLevel>) -> Logging {
+    let queue = Queue::new(io::stderr(), |lines| {
+        tracing::warn!(lines, "the log could not be written; {lines} lines were left out");
+    });
     let filter = match level {
         Some(level) => EnvFilter::new(format!("{level:?}").to_lowercase()),
         None => from_environment().unwrap_or_else(|| EnvFilter::new("info")),
     };
     let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(queue.clone()).with_target(false);
     match format {
         LogFormat::Json => {
             builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
@@ -37,4 +54,5 @@ pub fn init(format: LogFormat, level: Option<LogLevel>) {
             builder.fmt_fields(fields).with_ansi(io::stderr().is_terminal()).init();
         }
     }
+    Logging(queue)
 }

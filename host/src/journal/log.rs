@@ -89,9 +89,13 @@ impl Log {
 
     fn decided(&self, decision: &Decision) {
         let service = decision.service.as_str();
+        if let (true, Some(Reason::Stays { .. })) = (decision.actions.is_empty(), &decision.hold) {
+            // Most decisions are of this kind, and most logs are not shown them.
+            tracing::debug!(service, "{decision}");
+            return;
+        }
         for line in self.told().news(decision) {
             match (line.action, line.reason) {
-                (None, Reason::Stays { .. }) => tracing::debug!(service, "{line}"),
                 // That is told when it begins, by an event of its own.
                 (None, Reason::PolicyFailed { .. }) => {}
                 (None, _) => tracing::info!(service, "{line}"),
