@@ -4,6 +4,7 @@
 //! follows ([`Effects`]) are values, so that a run that was written down can be played again.
 
 mod attempts;
+mod cause;
 mod decide;
 mod decision;
 mod effects;
@@ -21,11 +22,9 @@ mod vote;
 mod window;
 
 pub use attempts::Attempts;
+pub use cause::{ActionId, Cause, Command, DecisionId, Found};
 pub use decide::{Rests, ServiceView, decide};
-pub use decision::{
-    Action, ActionId, BackingOff, Cause, Command, Decision, DecisionId, Deed, Direction, Found, Line, Rule,
-    Spent, Stage,
-};
+pub use decision::{Action, BackingOff, Decision, Deed, Direction, Line, Rule, Spent, Stage};
 pub use effects::{Claim, Effects, InstancePlan, Order, Outcome, PlannedUnit, Question, Records, Task};
 pub use event::{Counts, Event, Skipped};
 pub use failure::{FailureKind, PolicyError, Usage};

@@ -1,10 +1,12 @@
 //! The planner: everything that is known, folded from one list of inputs, and what follows from each. No I/O, no clock, no
 //! chance: the same inputs at the same times give the same effects, so a list of them that was written down is a replay.
 
+mod look;
 mod modules;
 mod orders;
 mod recover;
 mod registrations;
+mod samples;
 mod service;
 mod services;
 mod signals;
@@ -16,16 +18,16 @@ mod thresholds;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use self::look::{Health, Look};
 pub use self::modules::{Answer, Trouble};
 use self::modules::{ModulePolicies, observe};
 pub use self::registrations::RegistrationChange;
 use self::registrations::Registrations;
+pub use self::samples::{Opened, Reading, SampleBatch, SkippedSample, Stretch};
 pub use self::service::ServiceState;
 use self::services::ServiceTable;
-pub use self::services::{Health, Look};
 use self::signals::Signals;
 pub use self::signals::{AHEAD_MAX, SAMPLES_MAX, SERIES_MAX};
-pub use self::signals::{Opened, Reading, SampleBatch, SkippedSample, Stretch};
 use self::thresholds::{Shown, ThresholdPolicies};
 use super::{
     ActionId, Cause, Command, DecisionId, Direction, Effects, Event, Observation, Outcome, PastAction,

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use super::services::{Health, ServiceTable};
+use super::look::Health;
+use super::services::ServiceTable;
 use super::{Turn, orders};
 use crate::scaling::decide::decide_unknown;
 use crate::scaling::{

@@ -4,8 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
 
+use super::samples::{Opened, Reading, SampleBatch, SkippedSample};
 use super::{Turn, later};
 use crate::scaling::{
     Counts, Event, Sample, SeenSeries, SeenWindow, SeriesId, SignalSpec, Skipped, Spec, Window, WindowSpec,
@@ -23,64 +23,6 @@ pub const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(24);
 const SILENCE: SignedDuration = SignedDuration::from_hours(24);
 /// How much longer than its window a series is shown that is silent: the clocks of those who write may be behind.
 const BEHIND_MAX: SignedDuration = SignedDuration::from_mins(1);
-
-/// Samples as they come from a source.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SampleBatch {
-    /// Where in the stream they stand.
-    pub stretch: Stretch,
-    /// Series that were not there before.
-    pub opened: Vec<Opened>,
-    /// The samples, in any order.
-    pub readings: Vec<Reading>,
-    /// What gave none.
-    pub skipped: Vec<SkippedSample>,
-}
-
-/// Where in the stream of a source samples stand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stretch {
-    /// They were there before, and more of that follows: nothing is decided yet.
-    Snapshot,
-    /// They are the last that were there before.
-    SnapshotEnd,
-    /// They have just been written.
-    Live,
-}
-
-/// A series that was not there before.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Opened {
-    /// What it is called in readings.
-    pub series: SeriesId,
-    /// What it measures.
-    pub signal: SignalSpec,
-    /// The instance id of whoever writes it; empty if it is one for all.
-    pub instance: String,
-    /// The time of the first sample, or of what should have been one.
-    pub at: Timestamp,
-}
-
-/// A sample of a series.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reading {
-    /// The series.
-    pub series: SeriesId,
-    /// When it was measured.
-    pub at: Timestamp,
-    /// What was measured; finite.
-    pub value: f64,
-}
-
-/// Something that should have been a sample.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SkippedSample {
-    /// Why it is none.
-    pub why: Skipped,
-    /// Where it was found, if it is the first of its kind there; `None`: it is only counted.
-    pub first_at: Option<String>,
-}
 
 /// Which signal, in here and for who reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
