@@ -112,7 +112,7 @@ fn every_name_in_an_event_is_in_its_documentation() -> Result<()> {
         ("journal.rs", "Fate"),
         ("scaling/event.rs", "Event"),
         ("scaling/event.rs", "Skipped"),
-        ("scaling/decision.rs", "Cause"),
+        ("scaling/cause.rs", "Cause"),
         ("scaling/decision.rs", "Deed"),
         ("scaling/decision.rs", "Rule"),
         ("scaling/effects.rs", "Outcome"),
