@@ -28,7 +28,7 @@ pub use decision::{Action, BackingOff, Decision, Deed, Direction, Line, Rule, Sp
 pub use effects::{Claim, Effects, InstancePlan, Order, Outcome, PlannedUnit, Question, Records, Task};
 pub use event::{Counts, Event, Skipped};
 pub use failure::{FailureKind, PolicyError, Usage};
-pub use id::{InstanceId, PolicyId, SeriesId, ServiceId, Slot, Use};
+pub use id::{PolicyId, SeriesId, ServiceId, Slot, Use};
 pub use planner::{
     AHEAD_MAX, Answer, Health, Input, Look, Opened, Past, Planner, Reading, RegistrationChange, SAMPLES_MAX,
     SERIES_MAX, SampleBatch, ServiceState, Situation, SkippedSample, Stretch, Trouble,

@@ -79,15 +79,6 @@ impl fmt::Display for Slot {
     }
 }
 
-/// An instance: the service that it is of, and its slot there.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct InstanceId {
-    /// The service.
-    pub service: ServiceId,
-    /// Its slot.
-    pub slot: Slot,
-}
-
 /// A policy at work for a service: there is one state, one last vote and one rest for each of these.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Use {
