@@ -6,13 +6,15 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures_util::Stream;
+use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use tokio::sync::mpsc::{self, Sender};
 use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
 use crate::fleet::{DesiredState, Fleet, Unit, UnitOption, UnitState};
-use crate::modules::Modules;
+use crate::modules::{Answered, Modules};
 use crate::scaling::{Answer, PolicyId, Question, Usage};
 use crate::store::{Change, Entry, Lock, Store};
 use crate::{fleet, store};
@@ -262,11 +264,15 @@ impl Store for Link {
 }
 
 impl Modules for Link {
-    async fn decide(&self, question: Question) -> Answer {
-        self.point().await;
-        let policy = self.world().policy.clone();
-        let verdict = (policy.0)(&question.seen, &question.state);
-        Answer { result: Ok(verdict), usage: Usage { fuel: 1_000, ..Usage::default() } }
+    fn ask(&self, questions: Vec<Question>) -> impl Stream<Item = Vec<Answered>> + Send {
+        let answered = async |question: Question| {
+            self.point().await;
+            let policy = self.world().policy.clone();
+            let verdict = (policy.0)(&question.seen, &question.state);
+            let answer = Answer { result: Ok(verdict), usage: Usage { fuel: 1_000, ..Usage::default() } };
+            vec![Answered { question, answer }]
+        };
+        questions.into_iter().map(answered).collect::<FuturesUnordered<_>>()
     }
 
     fn unusable(&self) -> Vec<PolicyId> {

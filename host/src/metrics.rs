@@ -13,6 +13,7 @@ mod tests;
 mod value;
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -51,7 +52,7 @@ pub struct Metrics {
     cleanup: Cleanup,
     topics: Vec<Topic>,
     /// By service type.
-    by_name: HashMap<String, ByMetric>,
+    by_name: HashMap<Arc<str>, ByMetric>,
     entries: Entries,
     in_snapshot: bool,
     unneeded: Vec<String>,

@@ -7,15 +7,27 @@ mod ration;
 
 use std::future::Future;
 
+use futures_util::Stream;
 pub use live::LiveModules;
 
 use crate::scaling::{Answer, PolicyId, Question};
 
+/// A question with its answer. Whoever asked gets it back, to drop it where it was made: memory that one thread takes and
+/// another gives back keeps both waiting for each other, at each piece of it.
+#[derive(Debug)]
+pub struct Answered {
+    /// What was asked.
+    pub question: Question,
+    /// What came of it.
+    pub answer: Answer,
+}
+
 /// Policies that can be asked.
 pub trait Modules: Send + Sync {
-    /// Asks a policy at once, and waits for its answer when polled. It takes no longer than its limits allow, and a place to
-    /// become free.
-    fn decide(&self, question: Question) -> impl Future<Output = Answer> + Send;
+    /// Asks policies at once, also before it is polled. Each is answered once, together with those that were answered at that
+    /// time, and in any order. It takes no longer than their limits allow, and places to become free; what is not answered
+    /// yet when the stream is dropped is not asked any more.
+    fn ask(&self, questions: Vec<Question>) -> impl Stream<Item = Vec<Answered>> + Send;
     /// The policies whose modules cannot be used: each question to one of them fails, and says why.
     fn unusable(&self) -> Vec<PolicyId>;
     /// Takes over modules that change, for as long as it is polled: between two decisions a policy may become another.

@@ -26,19 +26,19 @@ fn load(package: &str, target: Target) -> Result<Module> {
 /// What a policy sees: `load` over the last minute, on one instance of three.
 fn seen(load: f64) -> Observation {
     let series = SeenSeries {
-        id: "a".to_owned(),
+        id: "a".into(),
         instance: None,
         at_ms: (0..7).map(|step| 1_700_000_000_000 + step * 10_000).collect(),
-        values: vec![load; 7],
+        values: vec![load; 7].into(),
     };
     let window = SeenWindow {
-        service_type: "web".to_owned(),
-        metric: "cpu".to_owned(),
+        service_type: "web".into(),
+        metric: "cpu".into(),
         length_ms: 60_000,
         series: vec![series],
         ..SeenWindow::default()
     };
-    let service = SeenService { name: "web".to_owned(), min: 1, max: Some(9), ..SeenService::default() };
+    let service = SeenService { name: "web".into(), min: 1, max: Some(9), ..SeenService::default() };
     let now = Timestamp::from_millisecond(1_700_000_060_000).unwrap();
     Observation { now, service, windows: vec![window], last_up: None, last_down: None }
 }

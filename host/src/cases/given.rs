@@ -112,7 +112,7 @@ impl Incoming {
                 continue;
             }
             series.registered.clone_from(&unit);
-            let (kind, id) = (signal.service_type.clone(), id.clone());
+            let (kind, id) = (signal.service_type.to_string(), id.clone());
             changes.push(match unit {
                 Some(unit) => RegistrationChange::Registered { kind, id, unit },
                 None => RegistrationChange::Gone { kind, id },

@@ -110,8 +110,9 @@ impl Reader<'_> {
         }
         let base = number(self, "base_instance_prefix_number", 1).min(NUMBER_MAX);
         let ports = Ports { base, per_instance: number(self, "ports_per_instance", 1).max(1) };
-        let seen =
-            SeenService { name, service_type, min, max: max.map(|at| at.value), instances: Vec::new() };
+        let (name, service_type) = (name.as_str().into(), service_type.into());
+        let max = max.map(|at| at.value);
+        let seen = SeenService { name, service_type, min, max, instances: Vec::new() };
         let unit = UnitFile { name: unit, path: std::path::PathBuf::new(), options: Vec::new() };
         let mut service = Service { seen, unit, ports };
         service.seen.instances = match fields.get("instances") {

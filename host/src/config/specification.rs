@@ -39,7 +39,7 @@ impl Config {
         let used = service.policies().filter_map(|(policy, directions)| self.policy_use(policy, directions));
         ServiceSpec {
             id: service.name.as_str().into(),
-            kind: service.service_type.clone(),
+            kind: service.service_type.as_str().into(),
             unit: service.unit.template(),
             attached: attached.map(|attached| attached.unit.template()).collect(),
             bounds: service.bounds,
@@ -75,8 +75,8 @@ impl MetricWindow {
     #[must_use]
     pub fn signal(&self) -> SignalSpec {
         SignalSpec {
-            service_type: self.service_type.clone(),
-            metric: self.metric.to_string(),
+            service_type: self.service_type.as_str().into(),
+            metric: self.metric.to_string().into(),
             aggregated: self.aggregated,
         }
     }
@@ -84,7 +84,8 @@ impl MetricWindow {
     /// The same, as a policy is shown it.
     #[must_use]
     pub fn spec(&self) -> WindowSpec {
-        WindowSpec { signal: self.signal(), unit: self.unit.clone().unwrap_or_default(), span: self.span }
+        let unit = self.unit.as_deref().unwrap_or_default().into();
+        WindowSpec { signal: self.signal(), unit, span: self.span }
     }
 }
 

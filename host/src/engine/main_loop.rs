@@ -6,8 +6,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{FuturesUnordered, SelectAll};
+use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -22,11 +22,11 @@ use crate::config::Config;
 use crate::health::Stage;
 use crate::journal::EngineEvent;
 use crate::metrics::Metrics;
-use crate::modules::Modules;
+use crate::modules::{Answered, Modules};
 use crate::record::{self, Contents, Status};
 use crate::registrations::registrations;
 use crate::scaling::{
-    ActionId, Answer, Effects, Input, Outcome, Phase, Planner, PolicyId, ServiceId, ServiceState, Use,
+    ActionId, Effects, Input, Outcome, Phase, Planner, PolicyId, ServiceId, ServiceState, Use,
 };
 use crate::store::Change;
 
@@ -36,7 +36,6 @@ pub(super) enum Arrival {
     Looked(Inventory, Newcomer),
     TemplateWritten(ServiceId),
     CleanUpDue,
-    Answered(Use, Answer),
     StateDue(Use),
     StateWritten(Use),
     Renewed(Vec<PolicyId>),
@@ -44,11 +43,10 @@ pub(super) enum Arrival {
     Done,
 }
 
-/// How many questions are made before the loop looks at what else there is: some half a millisecond of work.
-const QUESTIONS_MAX: usize = 32;
-
 type Pending<'c> =
     FuturesUnordered<Pin<Box<dyn Future<Output = Result<Arrival, LeadershipLost>> + Send + 'c>>>;
+/// The answers to questions, a stream for those that were asked at once.
+type Answers<'c> = SelectAll<Pin<Box<dyn Stream<Item = Vec<Answered>> + Send + 'c>>>;
 
 /// The loop with everything it holds.
 pub(super) struct Engine<'c, W: World> {
@@ -61,6 +59,7 @@ pub(super) struct Engine<'c, W: World> {
     /// The templates that are being written, and whether they changed meanwhile.
     pub(super) writing: BTreeMap<ServiceId, bool>,
     pub(super) pending: Pending<'c>,
+    answers: Answers<'c>,
     pub(super) status: Status,
     /// Unneeded keys are waited for or being deleted.
     pub(super) cleaning: bool,
@@ -84,6 +83,7 @@ impl<'c, W: World> Engine<'c, W> {
             templates: templates.filter(|(service, _)| spec.services.contains_key(service)).collect(),
             writing: BTreeMap::new(),
             pending: Pending::default(),
+            answers: Answers::default(),
             status: if fresh { Status::Initializing } else { Status::Recovering },
             cleaning: false,
             saving: BTreeMap::new(),
@@ -109,10 +109,8 @@ impl<'c, W: World> Engine<'c, W> {
             journal.tell(now, event);
         }
         let context = self.context;
-        for question in questions {
-            let of = question.of.clone();
-            let answer = context.parts.modules.decide(question);
-            self.pending.push(Box::pin(async move { Ok(Arrival::Answered(of, answer.await)) }));
+        if !questions.is_empty() {
+            self.answers.push(Box::pin(context.parts.modules.ask(questions)));
         }
         for order in orders {
             self.pending.push(Box::pin(async move {
@@ -229,6 +227,7 @@ impl<'c, W: World> Engine<'c, W> {
                     }
                     arrival => self.take(arrival),
                 },
+                Some(answered) = self.answers.next() => self.answered(answered),
                 Some(changes) = registrations.recv() => self.take_registrations(&changes),
                 // Samples that were there before the start are read when it is known whose they are.
                 Some(changes) = metrics.recv(), if self.planner.knows_owners() => self.take_samples(&changes),
@@ -243,7 +242,6 @@ impl<'c, W: World> Engine<'c, W> {
     fn take(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Finished(action, outcome) => self.turn(Input::Ended(action, outcome)),
-            Arrival::Answered(of, answer) => self.turn(Input::Answer(of, answer)),
             Arrival::Renewed(policies) => {
                 self.turn(Input::Renewed(policies));
                 self.await_modules();
@@ -262,6 +260,12 @@ impl<'c, W: World> Engine<'c, W> {
             Arrival::CleanUpDue => self.delete_unneeded(),
             Arrival::Deleted => self.cleaning = false,
             Arrival::Looked(..) | Arrival::Done => {}
+        }
+    }
+
+    fn answered(&mut self, all: Vec<Answered>) {
+        for Answered { question, answer } in all {
+            self.turn(Input::Answer(question.of, answer));
         }
     }
 
@@ -292,14 +296,11 @@ impl<'c, W: World> Engine<'c, W> {
             .push(Box::pin(async move { Ok(Arrival::Renewed(context.parts.modules.renewed().await)) }));
     }
 
-    /// Asks policies that are due, and not all of them at once: the first answers, and what else happens, are looked at
-    /// in between.
+    /// Asks policies that are due.
     fn ask(&mut self) {
+        let Some(due) = self.planner.next_due() else { return };
         let now = self.context.parts.clock.now();
-        for _ in 0..QUESTIONS_MAX {
-            if self.planner.next_due().is_none_or(|due| due > now) {
-                return;
-            }
+        if due <= now {
             self.turn_at(Input::Tick, now);
         }
     }

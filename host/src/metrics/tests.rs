@@ -10,7 +10,7 @@ fn at(second: i64) -> Timestamp {
 }
 
 fn signal(metric: &str, aggregated: bool) -> KeptSignal {
-    let signal = SignalSpec { service_type: "web".to_owned(), metric: metric.to_owned(), aggregated };
+    let signal = SignalSpec { service_type: "web".into(), metric: metric.into(), aggregated };
     KeptSignal { signal, span: jiff::SignedDuration::ZERO }
 }
 

@@ -6,14 +6,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use futures_util::Stream;
+use futures_util::stream::poll_fn;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
-use super::Modules;
 use super::file::{File, Stamp, stamp};
 use super::lanes::{Lane, Lanes};
 use super::ration::Ration;
+use super::{Answered, Modules};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Modules as Loaded, PolicyKind, WasmPolicy, takes};
 use crate::journal::{Consequence, EngineEvent, Journal, SaidLevel};
@@ -47,12 +49,38 @@ struct Queue(Mutex<Lanes<Task>>);
 struct Task {
     live: Arc<Live>,
     question: Question,
-    answer: oneshot::Sender<Returned>,
+    asker: Asker,
 }
 
-/// An answer, and the question that it is to. Whoever asked gets that back, to drop it where it was made: memory that one
-/// thread takes and another gives back keeps both waiting for each other, at each piece of it.
-type Returned = (Answer, Question);
+/// Whoever asked, and waits for answers.
+type Asker = UnboundedSender<Vec<Answered>>;
+
+/// Answers of a worker that are not handed over yet.
+#[derive(Debug, Default)]
+struct Kept {
+    /// To whom they go.
+    asker: Option<Asker>,
+    answers: Vec<Answered>,
+}
+
+impl Kept {
+    fn put(&mut self, asker: Asker, answered: Answered) {
+        if self.asker.as_ref().is_some_and(|before| !before.same_channel(&asker)) {
+            self.hand_over();
+        }
+        self.asker = Some(asker);
+        self.answers.push(answered);
+        if self.answers.len() == ANSWERS_KEPT_MAX {
+            self.hand_over();
+        }
+    }
+
+    fn hand_over(&mut self) {
+        if let Some(asker) = self.asker.take() {
+            let _nobody_waits = asker.send(std::mem::take(&mut self.answers));
+        }
+    }
+}
 
 #[derive(Debug)]
 struct Live {
@@ -90,9 +118,14 @@ impl Queue {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn add(self: &Arc<Self>, task: Task) {
-        let start = self.lanes().add(task.live.index, task);
-        self.start(start);
+    fn add(self: &Arc<Self>, tasks: Vec<Task>) {
+        let starts: Vec<Option<Lane>> = {
+            let mut lanes = self.lanes();
+            tasks.into_iter().map(|task| lanes.add(task.live.index, task)).collect()
+        };
+        for start in starts {
+            self.start(start);
+        }
     }
 
     fn start(self: &Arc<Self>, lane: Option<Lane>) {
@@ -105,16 +138,16 @@ impl Queue {
 
     /// Decides for as long as anything waits in a lane.
     fn work(self: Arc<Self>, lane: Lane) {
-        let mut kept = Vec::with_capacity(ANSWERS_KEPT_MAX);
+        let mut kept = Kept::default();
         let mut next = self.lanes().take(lane);
-        while let Some((index, Task { live, question, answer })) = next {
+        while let Some((index, Task { live, question, asker })) = next {
             // A thread that died in the middle would keep its place for ever.
             let decided = catch_unwind(AssertUnwindSafe(|| {
                 // Nobody waits for it any more.
-                (!answer.is_closed()).then(|| live.decide(&question))
+                (!asker.is_closed()).then(|| live.decide(&question))
             }));
-            let (verdict, pace) = match decided {
-                Ok(Some((verdict, pace))) => (verdict, pace),
+            let (answer, pace) = match decided {
+                Ok(Some(decided)) => decided,
                 Ok(None) => (failed(FailureKind::Lost, "nobody asks"), lane),
                 Err(_) => (failed(FailureKind::Lost, CALL_LOST), Lane::Slow),
             };
@@ -126,27 +159,32 @@ impl Queue {
                 next = lanes.take(lane);
             }
             self.start(start);
-            kept.push((answer, (verdict, question)));
+            kept.put(asker, Answered { question, answer });
             // Where decisions are slow, none waits for the next. One that turns slow holds up the few before it, once.
-            let is_last = next.is_none() || lane == Lane::Slow || pace == Lane::Slow;
-            if is_last || kept.len() == ANSWERS_KEPT_MAX {
-                for (sender, answer) in kept.drain(..) {
-                    let _nobody_waits = sender.send(answer);
-                }
+            if next.is_none() || lane == Lane::Slow || pace == Lane::Slow {
+                kept.hand_over();
             }
         }
     }
 }
 
 impl Modules for LiveModules {
-    fn decide(&self, question: Question) -> impl Future<Output = Answer> + Send {
-        let (answer, answered) = oneshot::channel();
-        match self.policies.get(&question.of.policy) {
-            Some(live) => self.queue.add(Task { live: live.clone(), question, answer }),
-            // Nobody else has the other end yet, so it is there to hear.
-            None => drop(answer.send((failed(FailureKind::Unusable, "its module was not loaded"), question))),
+    fn ask(&self, questions: Vec<Question>) -> impl Stream<Item = Vec<Answered>> + Send {
+        let (asker, mut answered) = unbounded_channel();
+        let (mut tasks, mut unknown) = (Vec::with_capacity(questions.len()), Kept::default());
+        for question in questions {
+            let asker = asker.clone();
+            match self.policies.get(&question.of.policy) {
+                Some(live) => tasks.push(Task { live: live.clone(), question, asker }),
+                None => {
+                    let answer = failed(FailureKind::Unusable, "its module was not loaded");
+                    unknown.put(asker, Answered { question, answer });
+                }
+            }
         }
-        async { answered.await.map_or_else(|_| failed(FailureKind::Lost, CALL_LOST), |(answer, _)| answer) }
+        unknown.hand_over();
+        self.queue.add(tasks);
+        poll_fn(move |context| answered.poll_recv(context))
     }
 
     fn unusable(&self) -> Vec<PolicyId> {

@@ -1,6 +1,7 @@
 //! `dynamite policy bench`: what decisions cost, over windows of several sizes.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cases::decider::Subject;
@@ -84,20 +85,20 @@ fn observation(module: &Module, case: &Case, size: Size) -> Result<Observation, 
     world.advance(&case.steps[0]);
     let mut seen = world.observation();
     let now_ms = u64::try_from(seen.now.as_millisecond()).unwrap_or(0);
-    let instances: Vec<String> =
-        seen.service.instances.iter().map(|instance| instance.name.clone()).collect();
+    let instances: Vec<Arc<str>> =
+        seen.service.instances.iter().map(|instance| instance.name.as_str().into()).collect();
     for window in &mut seen.windows {
         fill(window, size, now_ms, &instances);
     }
     Ok(seen)
 }
 
-fn fill(window: &mut SeenWindow, size: Size, now_ms: u64, instances: &[String]) {
+fn fill(window: &mut SeenWindow, size: Size, now_ms: u64, instances: &[Arc<str>]) {
     let samples = u64::from(size.samples);
     let count = if window.aggregated { 1 } else { size.series };
     window.length_ms = samples * EVERY_MS;
     let series = |index: u32| SeenSeries {
-        id: if window.aggregated { String::new() } else { format!("instance-{index:05}") },
+        id: if window.aggregated { "".into() } else { format!("instance-{index:05}").into() },
         instance: instances.get(index as usize).cloned(),
         at_ms: (0..samples).map(|sample| now_ms.saturating_sub((samples - 1 - sample) * EVERY_MS)).collect(),
         // Numbers that go up and down, as those of a load do.

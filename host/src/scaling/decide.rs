@@ -9,6 +9,7 @@ mod stages;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -226,8 +227,8 @@ fn stays(vote: &Vote) -> Reason {
     Reason::Stays { policy: vote.policy.clone(), words: words(vote) }
 }
 
-fn words(vote: &Vote) -> String {
-    if let Grounds::Words { text, .. } = &vote.grounds { text.clone() } else { String::new() }
+fn words(vote: &Vote) -> Arc<str> {
+    if let Grounds::Words { text, .. } = &vote.grounds { text.clone() } else { Arc::default() }
 }
 
 /// What the policy has spent: its rest begins.

@@ -280,7 +280,7 @@ pub(super) mod tests {
         );
         let firing = Firing {
             policy: "apache_scale_up".into(),
-            metric: "cpu_user".to_owned(),
+            metric: "cpu_user".into(),
             instance: Some("4f2a".to_owned()),
             value: 95.5,
             operator: Operator::Greater,

@@ -61,7 +61,7 @@ pub enum Input {
     Renewed(Vec<PolicyId>),
     /// These policies are to be asked at once, whatever they wait for.
     Ask(Vec<PolicyId>),
-    /// It is time for whatever is due: one policy is asked, if one is to be.
+    /// It is time for whatever is due: policies are asked, if any are to be. Where many are, this is said again.
     Tick,
 }
 
@@ -96,6 +96,9 @@ enum Progress {
     /// Changes come as they happen.
     Live,
 }
+
+/// How many questions are made at a time: some tenth of a millisecond of work.
+const QUESTIONS_MAX: usize = 32;
 
 /// Numbers decisions, and takes what follows from an input.
 #[derive(Debug)]
@@ -316,9 +319,11 @@ impl Planner {
         self.services.decide(&service, &Cause::Command(command), turn);
     }
 
+    /// Asks policies that are due, and not all of them at once: their answers, and what else happens, can be taken in between.
     fn ask(&mut self, turn: &mut Turn<'_>) {
-        let question = self.modules.question(&self.services, &self.signals, &self.registrations, turn.now);
-        turn.effects.questions.extend(question);
+        let Self { modules, services, signals, registrations, .. } = self;
+        let questions = std::iter::from_fn(|| modules.question(services, signals, registrations, turn.now));
+        turn.effects.questions.extend(questions.take(QUESTIONS_MAX));
     }
 
     /// Drops the series that have been silent for long, and forgets their triggers.

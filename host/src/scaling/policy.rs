@@ -1,30 +1,36 @@
 //! What a policy is shown of a service and its metrics, and what it answers.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::ServiceId;
+
 /// The samples of one instance, or of all instances together, oldest first, in two columns of one length.
+///
+/// They are shared by everybody who is shown them, as a series may be shown to a thousand policies at once.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SeenSeries {
     /// The instance id; empty when the metric is aggregated.
-    pub id: String,
+    pub id: Arc<str>,
     /// The unit of the service whose samples these are, if an instance of that id has registered.
-    pub instance: Option<String>,
+    pub instance: Option<Arc<str>>,
     /// The times in milliseconds since the epoch, strictly ascending.
-    pub at_ms: Vec<u64>,
+    pub at_ms: Arc<[u64]>,
     /// The values, finite.
-    pub values: Vec<f64>,
+    pub values: Arc<[f64]>,
 }
 
 /// One metric over some time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SeenWindow {
     /// The type under which the metric is written.
-    pub service_type: String,
+    pub service_type: Arc<str>,
     /// The metric as configured.
-    pub metric: String,
+    pub metric: Arc<str>,
     /// Its unit as configured; empty if none is.
-    pub unit: String,
+    pub unit: Arc<str>,
     /// Whether there is one series for all instances.
     pub aggregated: bool,
     /// How far a series reaches back from its newest sample, in milliseconds.
@@ -63,9 +69,9 @@ pub struct SeenInstance {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SeenService {
     /// Its name.
-    pub name: String,
+    pub name: ServiceId,
     /// Its type.
-    pub service_type: String,
+    pub service_type: Arc<str>,
     /// `min_instance`.
     pub min: u32,
     /// `max_instance`; `None`: no limit.

@@ -1,6 +1,7 @@
 //! Why a decision was what it was: one enum for every reason there is, in words for people.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ pub struct Firing {
     /// The policy.
     pub policy: PolicyId,
     /// The metric.
-    pub metric: String,
+    pub metric: Arc<str>,
     /// The instance id of the series; `None` for an aggregated metric.
     pub instance: Option<String>,
     /// The value of the sample that fired.
@@ -53,7 +54,7 @@ pub enum Reason {
         /// The policy.
         policy: PolicyId,
         /// Its own words.
-        words: String,
+        words: Arc<str>,
         /// The count that it wants.
         wanted: u32,
         /// The count that is made.
@@ -64,7 +65,7 @@ pub enum Reason {
         /// The policy.
         policy: PolicyId,
         /// Its own words.
-        words: String,
+        words: Arc<str>,
     },
     /// A decision of a policy came to nothing.
     PolicyFailed {

@@ -33,7 +33,7 @@ pub struct ServiceSpec {
     /// Its name.
     pub id: ServiceId,
     /// Its type, under which its instances register and write metrics; may be empty.
-    pub kind: String,
+    pub kind: Arc<str>,
     /// What its instances are.
     pub unit: UnitTemplate,
     /// What lives and dies with each of its instances, in the order of their start.
@@ -70,9 +70,9 @@ pub struct Blueprint {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SignalSpec {
     /// The type of the services that it is measured at.
-    pub service_type: String,
+    pub service_type: Arc<str>,
     /// Its name as configured.
-    pub metric: String,
+    pub metric: Arc<str>,
     /// Whether there is one series for all instances of the type, instead of one for each.
     pub aggregated: bool,
 }
@@ -83,7 +83,7 @@ pub struct WindowSpec {
     /// The signal.
     pub signal: SignalSpec,
     /// The unit of its values as configured; empty if none is.
-    pub unit: String,
+    pub unit: Arc<str>,
     /// How far back from its newest sample a series is shown; not negative.
     pub span: SignedDuration,
 }
@@ -295,7 +295,7 @@ mod tests {
     fn web() -> ServiceSpec {
         ServiceSpec {
             id: "web".into(),
-            kind: "web".to_owned(),
+            kind: "web".into(),
             unit: template("web@.service"),
             attached: Vec::new(),
             bounds: Bounds { min: 1, max: None },

@@ -1,6 +1,7 @@
 //! What policies say. A threshold that fires and a policy that was asked say it in the same words.
 
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -74,7 +75,7 @@ pub enum Grounds {
     /// Its own words.
     Words {
         /// The words; may be empty.
-        text: String,
+        text: Arc<str>,
         /// Whether it was shown any sample, or reads none.
         has_data: bool,
     },

@@ -1,6 +1,7 @@
 //! Samples, and the window of them that a series keeps.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -108,7 +109,7 @@ impl Window {
 
     /// The times in milliseconds and the values of the samples of `oldest` and later, oldest first.
     #[must_use]
-    pub fn columns_from(&self, oldest: Timestamp) -> (Vec<u64>, Vec<f64>) {
+    pub fn columns_from(&self, oldest: Timestamp) -> (Arc<[u64]>, Arc<[f64]>) {
         let start = self.place(oldest);
         (column(&self.times_ms, start), column(&self.values, start))
     }
@@ -126,13 +127,13 @@ impl Window {
     }
 }
 
-/// The end of a column, copied in at most two pieces.
-fn column<T: Copy>(all: &VecDeque<T>, start: usize) -> Vec<T> {
-    let (first, second) = all.as_slices();
-    let mut copy = Vec::with_capacity(all.len() - start);
-    copy.extend_from_slice(first.get(start..).unwrap_or_default());
-    copy.extend_from_slice(&second[start.saturating_sub(first.len())..]);
-    copy
+/// A copy of the end of a column.
+fn column<T: Copy>(all: &VecDeque<T>, start: usize) -> Arc<[T]> {
+    match all.as_slices() {
+        // In one piece, as it is after every insertion that made room: copied at once.
+        (all, []) => all[start..].into(),
+        _ => all.range(start..).copied().collect(),
+    }
 }
 
 #[cfg(test)]
@@ -169,8 +170,9 @@ mod tests {
                 let middle = sample(50, 0.0).at;
                 let (times, values) = window.columns_from(middle);
                 let later: Vec<Sample> = window.since(None).filter(|sample| sample.at >= middle).collect();
-                prop_assert_eq!(times, later.iter().map(|sample| u64::try_from(sample.at.as_millisecond()).unwrap()).collect::<Vec<_>>());
-                prop_assert_eq!(values, later.iter().map(|sample| sample.value).collect::<Vec<_>>());
+                let ms = |sample: &Sample| u64::try_from(sample.at.as_millisecond()).unwrap();
+                prop_assert_eq!(times, later.iter().map(ms).collect::<Arc<[_]>>());
+                prop_assert_eq!(values, later.iter().map(|sample| sample.value).collect::<Arc<[_]>>());
             }
         }
     }
@@ -186,7 +188,7 @@ mod tests {
         assert_eq!(window.since(Some(sample(8, 0.0).at)).count(), 1);
         assert_eq!(
             window.columns_from(sample(8, 0.0).at),
-            (vec![1_438_089_358_000, 1_438_089_359_000], vec![1.0; 2])
+            ([1_438_089_358_000, 1_438_089_359_000].into(), [1.0; 2].into())
         );
     }
 }

@@ -34,7 +34,7 @@ pub(super) fn lend<T>(seen: &Observation, call: impl FnOnce(types::Observation<'
     call(types::Observation {
         now: to_ms(seen.now),
         service: types::Service {
-            name,
+            name: name.as_str(),
             service_type,
             min_instances: *min,
             max_instances: *max,

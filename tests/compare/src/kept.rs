@@ -74,8 +74,8 @@ fn observation(seen: Observation) -> types::Observation {
     types::Observation {
         now: ms(seen.now.as_millisecond()),
         service: types::Service {
-            name: service.name,
-            service_type: service.service_type,
+            name: service.name.to_string(),
+            service_type: service.service_type.to_string(),
             min_instances: service.min,
             max_instances: service.max,
             instances: service.instances.into_iter().map(instance_of).collect(),
@@ -97,9 +97,9 @@ fn instance_of(instance: SeenInstance) -> types::Instance {
 
 fn window(window: SeenWindow) -> types::Window {
     types::Window {
-        service_type: window.service_type,
-        metric: window.metric,
-        unit: window.unit,
+        service_type: window.service_type.to_string(),
+        metric: window.metric.to_string(),
+        unit: window.unit.to_string(),
         aggregated: window.aggregated,
         length_ms: window.length_ms,
         series: window.series.into_iter().map(series).collect(),
@@ -107,5 +107,9 @@ fn window(window: SeenWindow) -> types::Window {
 }
 
 fn series(series: SeenSeries) -> types::Series {
-    types::Series { id: series.id, instance: series.instance, at: series.at_ms, values: series.values }
+    types::Series { id: series.id.to_string(),
+        instance: series.instance.map(|unit| unit.to_string()),
+        at: series.at_ms.to_vec(),
+        values: series.values.to_vec(),
+    }
 }

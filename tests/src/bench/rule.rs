@@ -21,15 +21,15 @@ pub fn seen() -> Observation {
     let now_ms = 1_700_000_000_000;
     let unit = |number: u32| format!("apache@{}.service", 8080 + number);
     let series = (0..SERIES).map(|number| SeenSeries {
-        id: format!("i-{number:08}"),
-        instance: Some(unit(number)),
+        id: format!("i-{number:08}").into(),
+        instance: Some(unit(number).into()),
         at_ms: (0..SAMPLES).map(|sample| now_ms - u64::from(SAMPLES - 1 - sample) * 5_000).collect(),
         values: (0..SAMPLES).map(|sample| 40.0 + f64::from((number * 7 + sample * 13) % 37)).collect(),
     });
     let window = SeenWindow {
-        service_type: "webserver".to_owned(),
-        metric: "cpu_user".to_owned(),
-        unit: "percent".to_owned(),
+        service_type: "webserver".into(),
+        metric: "cpu_user".into(),
+        unit: "percent".into(),
         aggregated: false,
         length_ms: 300_000,
         series: series.collect(),
@@ -41,8 +41,8 @@ pub fn seen() -> Observation {
         since: now,
     });
     let service = SeenService {
-        name: "apache".to_owned(),
-        service_type: "webserver".to_owned(),
+        name: "apache".into(),
+        service_type: "webserver".into(),
         min: 1,
         max: Some(20),
         instances: instances.collect(),

@@ -25,7 +25,7 @@ fn spec(min: u32, max: Option<u32>, directions: Directions) -> ServiceSpec {
     };
     ServiceSpec {
         id: "web".into(),
-        kind: "web".to_owned(),
+        kind: "web".into(),
         unit: UnitTemplate { file: "web@.service".to_owned(), blueprint: blueprint.into() },
         attached: Vec::new(),
         bounds: Bounds { min, max },
@@ -91,7 +91,7 @@ impl Service {
 
 /// What a policy that is asked wants.
 fn asked(wish: Wish) -> Vote {
-    let grounds = Grounds::Words { text: "so".to_owned(), has_data: true };
+    let grounds = Grounds::Words { text: "so".into(), has_data: true };
     Vote { policy: "asked".into(), at: now(), wish, grounds }
 }
 
@@ -99,7 +99,7 @@ fn asked(wish: Wish) -> Vote {
 fn fired(wish: Wish) -> Vote {
     let firing = Firing {
         policy: "hot".into(),
-        metric: "cpu".to_owned(),
+        metric: "cpu".into(),
         instance: None,
         value: 95.0,
         operator: Operator::Greater,
@@ -151,7 +151,7 @@ fn a_policy_for_one_direction_stays_in_the_other() {
 fn without_data_nothing_goes() {
     let two = Service::with(&[Running, Running]);
     let blind = |wish| {
-        let grounds = Grounds::Words { text: String::new(), has_data: false };
+        let grounds = Grounds::Words { text: "".into(), has_data: false };
         Vote { grounds, ..asked(wish) }
     };
     assert_eq!(two.rule(Rule::Data, &blind(less(1))), Ruling::Trims(2, Reason::NoData));

@@ -53,7 +53,7 @@ pub struct Trouble {
 pub(super) struct ModulePolicy {
     of: Use,
     /// The type of the service.
-    kind: String,
+    kind: Arc<str>,
     used: ModuleUse,
     signals: Vec<SignalIndex>,
     state: Arc<[u8]>,
@@ -300,7 +300,7 @@ pub(super) fn observe<'w>(
     let spec = state.spec();
     let windows = windows.map(|(signal, window)| {
         signals.seen(signal, window, now, |id| match registrations.owner(&window.signal.service_type, id) {
-            Some(owner) if owner.service == spec.id => Writer::Own(spec.unit_name(owner.slot)),
+            Some(owner) if owner.service == spec.id => Writer::Own(owner.unit.clone()),
             Some(owner) if *owner.kind == *spec.kind => Writer::Foreign,
             _ => Writer::Unknown,
         })

@@ -49,6 +49,8 @@ pub enum RegistrationChange {
 pub(super) struct Owner {
     pub(super) service: ServiceId,
     pub(super) slot: Slot,
+    /// The name of its unit.
+    pub(super) unit: Arc<str>,
     /// The type of the service.
     pub(super) kind: Arc<str>,
 }
@@ -118,5 +120,7 @@ impl Registrations {
 fn owner(unit: &str, services: &ServiceTable) -> Option<Owner> {
     let unit = if unit.ends_with(".service") { unit.to_owned() } else { format!("{unit}.service") };
     let (state, slot) = services.instance(&unit)?;
-    Some(Owner { service: state.id().clone(), slot, kind: state.spec().kind.as_str().into() })
+    let spec = state.spec();
+    let unit = spec.unit_name(slot).into();
+    Some(Owner { service: spec.id.clone(), slot, unit, kind: spec.kind.clone() })
 }

@@ -241,7 +241,7 @@ impl ServiceState {
             since: instance.since,
         });
         SeenService {
-            name: id.as_str().to_owned(),
+            name: id.clone(),
             service_type: kind.clone(),
             min: bounds.min,
             max: bounds.max,

@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::sync::{Arc, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -42,7 +43,7 @@ pub(super) enum Writer {
     /// No instance of that id has registered.
     Unknown,
     /// The service's unit of this name.
-    Own(String),
+    Own(Arc<str>),
     /// Another service of the same type: the policy is not shown the series.
     Foreign,
 }
@@ -51,7 +52,7 @@ pub(super) enum Writer {
 struct Signal {
     spec: SignalSpec,
     span: SignedDuration,
-    series: BTreeMap<Box<str>, SeriesId>,
+    series: BTreeMap<Arc<str>, SeriesId>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,14 +60,24 @@ struct Series {
     id: SeriesId,
     signal: SignalIndex,
     /// The instance id; empty when the signal is aggregated.
-    instance: Box<str>,
+    instance: Arc<str>,
     window: Window,
+    /// Its samples as they were last shown.
+    columns: OnceLock<Columns>,
     /// Up to which time its samples were shown.
     shown: Option<Timestamp>,
     /// When it was last heard of, by the clock.
     heard: Timestamp,
     /// It has samples that were not shown yet.
     is_held_back: bool,
+}
+
+/// The samples of a series over a span, as they are shown.
+#[derive(Clone, Debug)]
+struct Columns {
+    span: SignedDuration,
+    at_ms: Arc<[u64]>,
+    values: Arc<[f64]>,
 }
 
 /// The windows of every signal.
@@ -115,6 +126,7 @@ impl Signals {
             let span = self.all[signal.0].span;
             series.signal = signal;
             series.window.set_span(span);
+            series.columns.take();
             self.samples_held += series.window.len();
             self.silence.push(Reverse((series.silent_at(span), series.id)));
             if series.is_held_back {
@@ -175,12 +187,14 @@ impl Signals {
             return;
         }
         let entry = &mut self.all[signal.0];
-        entry.series.insert(instance.clone().into(), id);
+        let instance: Arc<str> = instance.into();
+        entry.series.insert(instance.clone(), id);
         let series = Series {
             id,
             signal,
-            instance: instance.into(),
+            instance,
             window: Window::new(entry.span),
+            columns: OnceLock::new(),
             shown: None,
             heard: at.min(now),
             is_held_back: false,
@@ -202,6 +216,7 @@ impl Signals {
             self.counts.skip(Skipped::Late);
             return;
         }
+        series.columns.take();
         self.counts.samples += 1;
         let held = series.window.len();
         self.samples_held = self.samples_held + held - before;
@@ -303,11 +318,22 @@ impl Series {
         later(self.heard, span.checked_add(SILENCE).unwrap_or(SignedDuration::MAX))
     }
 
-    fn seen(&self, window: &WindowSpec, instance: Option<String>) -> Option<SeenSeries> {
+    /// What there is to see of it; `None` before its first sample.
+    fn seen(&self, window: &WindowSpec, instance: Option<Arc<str>>) -> Option<SeenSeries> {
         let newest = self.window.newest()?;
-        let oldest = newest.at.saturating_sub(window.span).unwrap_or(Timestamp::MIN);
+        // Whoever comes first has theirs kept: those who read a signal mostly read it over the same span.
+        let kept = self.columns.get_or_init(|| self.columns_over(window.span, newest));
+        let Columns { at_ms, values, .. } = match kept {
+            kept if kept.span == window.span => kept.clone(),
+            _ => self.columns_over(window.span, newest),
+        };
+        Some(SeenSeries { id: self.instance.clone(), instance, at_ms, values })
+    }
+
+    fn columns_over(&self, span: SignedDuration, newest: Sample) -> Columns {
+        let oldest = newest.at.saturating_sub(span).unwrap_or(Timestamp::MIN);
         let (at_ms, values) = self.window.columns_from(oldest);
-        Some(SeenSeries { id: self.instance.to_string(), instance, at_ms, values })
+        Columns { span, at_ms, values }
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn template(file: &str) -> UnitTemplate {
 }
 
 pub(super) fn signal() -> SignalSpec {
-    SignalSpec { service_type: "web".to_owned(), metric: "cpu".to_owned(), aggregated: false }
+    SignalSpec { service_type: "web".into(), metric: "cpu".into(), aggregated: false }
 }
 
 /// What a test cares about, in seconds.
@@ -60,7 +60,7 @@ fn threshold(
 
 /// A policy that is asked, with a window of a minute over `cpu`, or without one if it is called `clock`.
 pub(super) fn asked(policy: &str, directions: Directions, cooldown: i64) -> PolicyUse {
-    let window = WindowSpec { signal: signal(), unit: String::new(), span: SignedDuration::from_mins(1) };
+    let window = WindowSpec { signal: signal(), unit: "".into(), span: SignedDuration::from_mins(1) };
     PolicyUse::Module(ModuleUse {
         policy: policy.into(),
         directions,
@@ -74,7 +74,7 @@ pub(super) fn asked(policy: &str, directions: Directions, cooldown: i64) -> Poli
 pub(super) fn service(name: &str) -> ServiceSpec {
     ServiceSpec {
         id: name.into(),
-        kind: name.to_owned(),
+        kind: name.into(),
         unit: template(&format!("{name}@.service")),
         attached: Vec::new(),
         bounds: Bounds { min: 1, max: Some(1) },

@@ -89,7 +89,7 @@ impl ModulePolicy {
             self.state = state.into();
             turn.effects.records.policy_states.insert(self.of.clone());
         }
-        let grounds = Grounds::Words { text: reason, has_data: self.has_data };
+        let grounds = Grounds::Words { text: reason.into(), has_data: self.has_data };
         services.decide(&self.of.service, &Cause::Vote(self.vote(wish, grounds, turn.now)), turn);
         wake_at
     }

@@ -58,7 +58,7 @@ fn a_policy_sees_a_silent_series_for_its_window_and_a_minute() {
         // The clock of whoever writes is five minutes behind.
         told(&mut fixture, "i", &[300], 600);
         let window =
-            WindowSpec { signal: signal(), unit: String::new(), span: SignedDuration::from_secs(period) };
+            WindowSpec { signal: signal(), unit: "".into(), span: SignedDuration::from_secs(period) };
         let seen = |second| {
             let seen = fixture.planner.signals.seen(SignalIndex(0), &window, at(second), |_| Writer::Unknown);
             seen.series.len()
@@ -87,7 +87,7 @@ fn a_series_that_was_never_opened_is_nobodys() {
     let series = SeriesId { place: 7, life: 3 };
     unknown.readings.push(Reading { series, at: at(0), value: 95.0 });
     assert_eq!(fixture.take(Input::Samples(unknown), 0), NOTHING);
-    let other = SignalSpec { metric: "mem".to_owned(), ..signal() };
+    let other = SignalSpec { metric: "mem".into(), ..signal() };
     let mut unread = batch(Stretch::Live);
     unread.opened.push(Opened { series, signal: other, instance: "i".to_owned(), at: at(0) });
     unread.readings.push(Reading { series, at: at(0), value: 95.0 });

@@ -100,7 +100,7 @@ fn a_policy_that_is_asked_keeps_its_state_whatever_else_changes() {
 fn registrations_are_read_anew_for_other_services() {
     let mut fixture = Fixture::new(spec(&[web(Given::default())]), &THREE);
     fixture.register("o", "other@1.service");
-    let other = ServiceSpec { kind: "web".to_owned(), ..service("other") };
+    let other = ServiceSpec { kind: "web".into(), ..service("other") };
     fixture.take(Input::Spec(spec(&[web(Given::default()), other])), 0);
     assert_eq!(fixture.sample("o", 1, 95.0), NOTHING, "it is another service's series now");
 }

@@ -47,7 +47,7 @@ fn the_instance_whose_series_fired_goes_else_the_highest() {
 
 #[test]
 fn the_series_of_another_service_of_the_type_does_not_scale_this_one() {
-    let other = ServiceSpec { kind: "web".to_owned(), ..service("other") };
+    let other = ServiceSpec { kind: "web".into(), ..service("other") };
     let mut stored = stored(&THREE);
     stored.instances.insert("other".into(), [("other@1.service".to_owned(), Vec::new())].into());
     let units = [&THREE[..], &["other@1.service"]].concat();
