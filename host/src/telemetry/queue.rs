@@ -13,6 +13,9 @@ use tracing_subscriber::fmt::MakeWriter;
 const LINES_MAX: usize = 10_000;
 /// How much is written in one go.
 const BATCH_BYTES_MAX: usize = 64 << 10;
+/// How long it waits after that. Where thousands of lines come in a second, writing each would take as long as saying it, from
+/// whoever reads too.
+const PAUSE: Duration = Duration::from_millis(1);
 /// How long the end waits until what was said is written.
 const END_TIME_MAX: Duration = Duration::from_secs(1);
 /// How often it looks whether there is room to say that it waits.
@@ -106,9 +109,13 @@ fn write(mut out: impl Write, messages: &Receiver<Message>, lost: &AtomicU64, te
                 tell(lost);
             }
         }
+        let is_awaited = !asked.is_empty();
         for done in asked {
             // Whoever asked may have had enough of waiting.
             let _is_heard = done.send(());
+        }
+        if !is_awaited {
+            std::thread::sleep(PAUSE);
         }
     }
 }
