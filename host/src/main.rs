@@ -11,7 +11,11 @@ use dynamite::cli::{
 use dynamite::embedded::units;
 use dynamite::engine::Chain;
 use dynamite::{admin, config, daemon, demo, generate, policy_cli, telemetry};
+use mimalloc::MiMalloc;
 use tokio::runtime::{Builder, Runtime};
+
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let cli = Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
