@@ -288,7 +288,7 @@ impl Planner {
     /// Shows the samples that were not shown yet to every policy that reads them. Unless they are live they only bring
     /// triggers up to date.
     fn evaluate(&mut self, turn: &mut Turn<'_>, live: bool) {
-        for fresh in self.signals.fresh(turn.now, live) {
+        for fresh in self.signals.fresh(turn, live) {
             let Some((signal, id)) = self.signals.origin(fresh.series) else { continue };
             let id = (!signal.aggregated).then_some(id);
             let owner = id.and_then(|id| self.registrations.owner(&signal.service_type, id));

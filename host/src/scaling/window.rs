@@ -36,10 +36,11 @@ impl Window {
     }
 
     /// Adds a sample at the place its time gives it, and drops what is now older than the span, or more than
-    /// `samples_max`. False, and nothing is added, when there is one of that time or it is older than the span.
-    pub fn insert(&mut self, sample: Sample, samples_max: usize) -> bool {
+    /// `samples_max`. What is newer than `keep_after` stays, however old. False, and nothing is added, when there is one of
+    /// that time or it would not stay.
+    pub fn insert(&mut self, sample: Sample, samples_max: usize, keep_after: Timestamp) -> bool {
         let Sample { at, value } = sample;
-        if self.oldest_wanted().is_some_and(|oldest| at < oldest) {
+        if at <= keep_after && self.oldest_wanted().is_some_and(|oldest| at < oldest) {
             return false;
         }
         let place = self.place(at);
@@ -49,19 +50,25 @@ impl Window {
         self.times.insert(place, at);
         self.times_ms.insert(place, u64::try_from(at.as_millisecond()).unwrap_or(0));
         self.values.insert(place, value);
-        self.drop_old(samples_max);
+        self.drop_old(samples_max, keep_after);
         true
     }
 
     /// Keeps samples over another span from now on.
     pub fn set_span(&mut self, span: SignedDuration) {
         self.span = span;
-        self.drop_old(usize::MAX);
+        self.trim();
     }
 
-    fn drop_old(&mut self, samples_max: usize) {
+    /// Drops what is older than the span, whatever it was kept for.
+    pub fn trim(&mut self) {
+        self.drop_old(usize::MAX, Timestamp::MAX);
+    }
+
+    fn drop_old(&mut self, samples_max: usize, keep_after: Timestamp) {
         let oldest = self.oldest_wanted();
-        while self.times.front().copied() < oldest || self.len() > samples_max {
+        let is_old = |first: Option<Timestamp>| first < oldest && first <= Some(keep_after);
+        while is_old(self.times.front().copied()) || self.len() > samples_max {
             self.times.pop_front();
             self.times_ms.pop_front();
             self.values.pop_front();
@@ -159,7 +166,7 @@ mod tests {
             for (second, value) in samples {
                 let oldest = model.keys().next_back().map(|newest| newest - span);
                 let wanted = oldest.is_none_or(|oldest| second >= oldest) && !model.contains_key(&second);
-                prop_assert_eq!(window.insert(sample(second, value), usize::MAX), wanted);
+                prop_assert_eq!(window.insert(sample(second, value), usize::MAX, Timestamp::MAX), wanted);
                 if wanted {
                     model.insert(second, value);
                     let newest = *model.keys().next_back().unwrap();
@@ -181,7 +188,7 @@ mod tests {
     fn it_never_holds_more_than_it_may() {
         let mut window = Window::new(SignedDuration::from_secs(1000));
         for second in 0..10 {
-            window.insert(sample(second, 1.0), 3);
+            window.insert(sample(second, 1.0), 3, Timestamp::MIN);
         }
         let held: Vec<_> = window.since(None).collect();
         assert_eq!(held, [sample(7, 1.0), sample(8, 1.0), sample(9, 1.0)]);
@@ -190,5 +197,20 @@ mod tests {
             window.columns_from(sample(8, 0.0).at),
             ([1_438_089_358_000, 1_438_089_359_000].into(), [1.0; 2].into())
         );
+    }
+
+    #[test]
+    fn what_is_to_be_kept_stays_until_it_is_trimmed_in_whatever_order_it_came() {
+        let mut window = Window::new(SignedDuration::from_secs(10));
+        let keep_after = sample(0, 0.0).at;
+        for second in [30, 5, 0, 20] {
+            window.insert(sample(second, 1.0), usize::MAX, keep_after);
+        }
+        let seconds = |window: &Window| {
+            window.since(None).map(|sample| sample.at.as_second() - 1_438_089_350).collect::<Vec<_>>()
+        };
+        assert_eq!(seconds(&window), [5, 20, 30]);
+        window.trim();
+        assert_eq!(seconds(&window), [20, 30]);
     }
 }

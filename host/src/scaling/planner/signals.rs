@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::samples::{Opened, Reading, SampleBatch, SkippedSample};
+use super::samples::{Opened, Reading, SampleBatch, SkippedSample, Stretch};
 use super::{Turn, later};
 use crate::scaling::{
     Counts, Event, Sample, SeenSeries, SeenWindow, SeriesId, SignalSpec, Skipped, Spec, Window, WindowSpec,
@@ -169,8 +169,9 @@ impl Signals {
         for opened in batch.opened {
             self.open(opened, turn.now);
         }
+        let is_live = batch.stretch == Stretch::Live;
         for reading in batch.readings {
-            self.read(reading, turn);
+            self.read(reading, is_live, turn);
         }
         for SkippedSample { why, first_at } in batch.skipped {
             self.counts.skip(why);
@@ -203,7 +204,7 @@ impl Signals {
         self.place(Box::new(series));
     }
 
-    fn read(&mut self, reading: Reading, turn: &mut Turn<'_>) {
+    fn read(&mut self, reading: Reading, is_live: bool, turn: &mut Turn<'_>) {
         let Reading { series: id, at, value } = reading;
         let found = self.series.get_mut(id.place as usize).and_then(Option::as_deref_mut);
         let Some(series) = found.filter(|found| found.id == id) else { return };
@@ -212,7 +213,9 @@ impl Signals {
         let samples_max = if is_crowded { before.max(1) } else { SERIES_SAMPLES_MAX };
         series.heard = series.heard.max(at.min(turn.now));
         let is_late = series.shown.is_some_and(|newest| at <= newest);
-        if is_late || !series.window.insert(Sample { at, value }, samples_max) {
+        // Each sample is shown, also if another of the same batch leaves it behind; those from before the start need not be.
+        let keep_after = series.shown.unwrap_or(if is_live { Timestamp::MIN } else { Timestamp::MAX });
+        if is_late || !series.window.insert(Sample { at, value }, samples_max, keep_after) {
             self.counts.skip(Skipped::Late);
             return;
         }
@@ -242,7 +245,7 @@ impl Signals {
     }
 
     /// The samples that were not shown yet, in the order of their time; `live` if they were written just now.
-    pub(super) fn fresh(&mut self, now: Timestamp, live: bool) -> Vec<Fresh> {
+    pub(super) fn fresh(&mut self, turn: &mut Turn<'_>, live: bool) -> Vec<Fresh> {
         let mut fresh = Vec::with_capacity(self.held_back.len());
         for id in self.held_back.drain(..) {
             let found = self.series.get_mut(id.place as usize).and_then(Option::as_deref_mut);
@@ -252,8 +255,15 @@ impl Signals {
             let new = series.window.since(series.shown);
             fresh.extend(new.map(|sample| Fresh { series: id, signal, sample }));
             series.shown = series.window.newest().map(|newest| newest.at);
+            let held = series.window.len();
+            series.window.trim();
+            let gone = held - series.window.len();
+            if gone > 0 {
+                self.samples_held -= gone;
+                turn.effects.released.extend(series.window.oldest_wanted().map(|oldest| (id, oldest)));
+            }
             if live {
-                series.heard = now;
+                series.heard = turn.now;
             }
         }
         fresh.sort_by_key(|fresh| (fresh.sample.at, fresh.series));

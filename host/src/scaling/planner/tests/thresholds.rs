@@ -174,3 +174,20 @@ fn an_instance_enters_its_phase_when_its_action_ends_and_not_before() {
         "since it is up, not since the sample"
     );
 }
+
+#[test]
+fn samples_that_come_together_are_shown_one_by_one_as_if_they_had_not() {
+    let given = Given { period: 20, cooldown: 0 };
+    for samples in [
+        &[(0, 50.0), (10, 95.0), (20, 95.0), (30, 95.0), (40, 95.0), (50, 50.0)][..],
+        &[(0, 95.0), (10, 95.0), (25, 95.0)],
+        &[(60, 50.0), (25, 95.0), (10, 95.0), (0, 95.0)],
+    ] {
+        let mut fixture = Fixture::new(spec(&[web(given)]), &TWO);
+        let mut batch = batch(Stretch::Live);
+        let series = fixture.series("i", 0, &mut batch);
+        let reading = |&(second, value)| Reading { series, at: at(second), value };
+        batch.readings.extend(samples.iter().map(reading));
+        assert_eq!(fixture.take(Input::Samples(batch), 60_000), ["start web@8084.service"], "{samples:?}");
+    }
+}
