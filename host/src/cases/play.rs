@@ -84,8 +84,8 @@ fn one_step(
     played: &mut Played,
 ) -> u32 {
     let (step, before) = (&case.steps[index], world.count());
-    let decisions = world.advance(step);
-    let seen = world.observation();
+    let (service, decisions) = world.advance(step);
+    let seen = Observation { service, ..world.observation() };
     let (Verdicts { result, wanted }, Answer { cost, log, violations, .. }) = match contestant {
         Contestant::Rule(used) => (by_rule(&decisions, world, used, before), Answer::silent()),
         Contestant::Asked(decider) => by_asking(&mut **decider, world),

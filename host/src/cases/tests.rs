@@ -366,3 +366,13 @@ fn what_the_description_of_the_format_shows_can_be_read() {
         assert!(!suite(&text).cases[0].steps[0].given[0].samples.is_empty(), "{series}");
     }
 }
+
+#[test]
+fn what_a_threshold_saw_is_what_there_was_before_it_decided() {
+    let text = "
+policy: {metric: cpu, config: {comparative_operator: gt, threshold: 90, period_seconds: 0, cooldown_seconds: 60, direction: up}}
+cases: [{name: a, service: {instances: 2}, windows: {a: [95]}, expect: {hold: true}}]
+";
+    let failure = played(text, &Builtin).failures.remove(0);
+    assert!(failure.seen.iter().any(|fact| fact.contains("2 instances")), "{:?}", failure.seen);
+}

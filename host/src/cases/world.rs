@@ -15,8 +15,8 @@ use super::steps::Step;
 use crate::config::MetricWindow;
 use crate::scaling::{
     ActionId, Answer, Cause, Decision, Directions, Effects, Event, Input, InstanceState, Look, ModuleUse,
-    Observation, Order, Outcome, Past, Planner, PolicyError, PolicyUse, Question, SeenInstance, ServiceId,
-    ServiceState, Situation, Spec, Stored, Task, Use, Verdict, WindowSpec, Wish,
+    Observation, Order, Outcome, Past, Planner, PolicyError, PolicyUse, Question, SeenInstance, SeenService,
+    ServiceId, ServiceState, Situation, Spec, Stored, Task, Use, Verdict, WindowSpec, Wish,
 };
 
 /// How long a policy may not be asked, at most. Each step asks it anyway.
@@ -131,8 +131,9 @@ impl<'c> World<'c> {
         }
     }
 
-    /// Takes in what has happened by the time of a step. Returns what thresholds decided about the samples.
-    pub(crate) fn advance(&mut self, step: &Step) -> Vec<Decision> {
+    /// Takes in what has happened by the time of a step. Returns the service as it was then, and what thresholds decided about
+    /// the samples.
+    pub(crate) fn advance(&mut self, step: &Step) -> (SeenService, Vec<Decision>) {
         self.now = step.now;
         self.end_actions(step.now);
         if let Some(instances) = &step.instances {
@@ -157,7 +158,7 @@ impl<'c> World<'c> {
         }
         decisions.retain(|decision| matches!(decision.cause, Cause::Vote(_)));
         self.end_actions(step.now);
-        decisions
+        (seen, decisions)
     }
 
     /// Instances that the case gave as starting come up when their time has come.

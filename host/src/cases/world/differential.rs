@@ -323,7 +323,7 @@ fn by_case(plan: Plan) -> Vec<String> {
         let given = samples(&plan, step, &world);
         let step_given =
             Step { now, line: 0, given: given.into(), instances: None, load: None, expect: None };
-        decisions.extend(world.advance(&step_given));
+        decisions.extend(world.advance(&step_given).1);
         if let (By::Asked { .. }, Some(question)) =
             (plan.by, world.ask().filter(|_| has_samples(&step_given)))
         {
