@@ -17,6 +17,8 @@ const BUSY_MIN: Duration = Duration::from_millis(50);
 const BUSY_MAX: Duration = Duration::from_secs(1);
 /// A look that took long is not repeated before this many times its duration: fleet has others to serve.
 const SHARE: u32 = 4;
+/// And after so long in any case: one that hung once, as fleet was away, says nothing about the next.
+const REST_MAX: Duration = Duration::from_secs(5);
 
 /// When the next look is due.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +45,7 @@ impl Pace {
     /// That of the look after one that took so long.
     pub(super) fn after(self, took: Duration, newcomer: Newcomer) -> Self {
         let busy = if newcomer == Newcomer::Yes { BUSY_MIN } else { (self.busy * 2).min(BUSY_MAX) };
-        Self { busy, rest: BUSY_MIN.max(took * SHARE) }
+        Self { busy, rest: (took * SHARE).clamp(BUSY_MIN, REST_MAX) }
     }
 }
 
@@ -77,4 +79,17 @@ pub(super) async fn look_after<W: World>(
         due = due.min((Instant::now() + BUSY_MIN).max(began + pace.rest));
     }
     Ok(Arrival::Looked(look(context).await, newcomer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_that_took_long_is_followed_by_a_rest_and_one_that_hung_by_no_longer_one() {
+        let rest = |took| Pace::first().after(took, Newcomer::No).rest;
+        assert_eq!(rest(Duration::from_millis(1)), BUSY_MIN);
+        assert_eq!(rest(Duration::from_millis(500)), Duration::from_secs(2));
+        assert_eq!(rest(Duration::from_secs(12)), REST_MAX);
+    }
 }
