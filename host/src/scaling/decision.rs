@@ -216,6 +216,10 @@ impl fmt::Display for Line<'_> {
                 let reason = Reason::BackingOff { attempts: *attempts, pause: *pause };
                 write!(f, "{service}: hold: {reason}")
             }
+            Some(Action { deed, unit, backing_off: Some(BackingOff { attempts, pause }), .. }) => {
+                let waiting = Reason::BackingOff { attempts: *attempts, pause: *pause };
+                write!(f, "{service}: {deed} {unit}: {reason}; {waiting}")
+            }
             Some(Action { deed, unit, .. }) => write!(f, "{service}: {deed} {unit}: {reason}"),
         }
     }
@@ -307,7 +311,10 @@ pub(super) mod tests {
         let reason = Reason::BelowWanted { count: 0, wanted: 2 };
         let unit = "apache@1.service".to_owned();
         let action = Action { deed: Deed::Start, slot: Some(Slot(1)), unit, reason, backing_off };
-        decision.actions = vec![action];
+        decision.actions = vec![action.clone()];
         assert_eq!(decision.to_string(), "apache: hold: 2 failed attempts, next in 2s");
+        decision.actions = vec![Action { deed: Deed::Replace, reason: Reason::Lost(Loss::Ended), ..action }];
+        let words = "apache: replace apache@1.service: its process ended; 2 failed attempts, next in 2s";
+        assert_eq!(decision.to_string(), words);
     }
 }

@@ -5,11 +5,14 @@ use crate::scaling::{Action, Decision, Deed, Found, Loss, Phase, Reason, Slot};
 
 /// Starts what is missing and stops what is too much.
 pub(super) fn review(view: &ServiceView<'_>, mut decision: Decision) -> Decision {
+    let count = view.population.count();
+    if count == view.wanted {
+        return decision;
+    }
     if let Some(service) = view.waits_for {
         decision.hold = Some(Reason::WaitingFor { service: service.clone() });
         return decision;
     }
-    let count = view.population.count();
     let excess = count.saturating_sub(view.wanted);
     let too_many = view.population.in_phase(Phase::Running).rev().take(excess as usize);
     for (slot, count) in too_many.zip((0..=count).rev()) {

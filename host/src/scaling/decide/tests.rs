@@ -322,6 +322,10 @@ fn a_decision_says_everything() {
     let held = service.decide(|view| decide(view, &Cause::Vote(asked(less(1))), id, now()));
     assert_eq!(held.to_string(), "web: hold: other wants no fewer");
     assert_eq!((held.heard, held.spent.is_none(), held.wanted), (Some(Wish::To(1)), true, (2, 2)));
-    let idle = service.decide(|view| decide(view, &Cause::Review, id, now()));
-    assert!(idle.is_idle());
+    let waits = "db".into();
+    for waits_for in [None, Some(&waits)] {
+        let review =
+            |view: &ServiceView<'_>| decide(&ServiceView { waits_for, ..*view }, &Cause::Review, id, now());
+        assert!(service.decide(review).is_idle(), "as many as are wanted: nobody waits");
+    }
 }
