@@ -3,6 +3,7 @@
 mod file;
 mod lanes;
 mod live;
+mod queue;
 mod ration;
 
 use std::future::Future;

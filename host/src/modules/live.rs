@@ -2,18 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures_util::Stream;
 use futures_util::stream::poll_fn;
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::file::{File, Stamp, stamp};
-use super::lanes::{Lane, Lanes};
+use super::lanes::Lane;
+use super::queue::{Decide, Kept, Queue, Task, failed};
 use super::ration::Ration;
 use super::{Answered, Modules};
 use crate::clock::{Clock, SystemClock};
@@ -24,11 +24,6 @@ use crate::wasm::{Host, Level, LoadError, Log, Module};
 
 /// A decision that took longer than this is a slow one. A usual one takes some 30 us.
 const SLOW: Duration = Duration::from_millis(5);
-/// What is said of a decision that ended with the thread that made it.
-const CALL_LOST: &str = "its call was lost";
-/// How many answers a worker keeps until it hands them over. Waking the loop for each would cost both of them a fifth of what
-/// a decision takes; as many as this are made in a tenth of a millisecond.
-const ANSWERS_KEPT_MAX: usize = 8;
 /// How often files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
@@ -37,49 +32,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub struct LiveModules {
     host: Option<Host>,
     policies: BTreeMap<PolicyId, Arc<Live>>,
-    queue: Arc<Queue>,
-}
-
-/// Decisions that wait for a thread. A thread takes one after the other, without asking the loop: waking another thread for
-/// each would cost as much as deciding.
-#[derive(Debug)]
-struct Queue(Mutex<Lanes<Task>>);
-
-#[derive(Debug)]
-struct Task {
-    live: Arc<Live>,
-    question: Question,
-    asker: Asker,
-}
-
-/// Whoever asked, and waits for answers.
-type Asker = UnboundedSender<Vec<Answered>>;
-
-/// Answers of a worker that are not handed over yet.
-#[derive(Debug, Default)]
-struct Kept {
-    /// To whom they go.
-    asker: Option<Asker>,
-    answers: Vec<Answered>,
-}
-
-impl Kept {
-    fn put(&mut self, asker: Asker, answered: Answered) {
-        if self.asker.as_ref().is_some_and(|before| !before.same_channel(&asker)) {
-            self.hand_over();
-        }
-        self.asker = Some(asker);
-        self.answers.push(answered);
-        if self.answers.len() == ANSWERS_KEPT_MAX {
-            self.hand_over();
-        }
-    }
-
-    fn hand_over(&mut self) {
-        if let Some(asker) = self.asker.take() {
-            let _nobody_waits = asker.send(std::mem::take(&mut self.answers));
-        }
-    }
+    queue: Arc<Queue<Live>>,
 }
 
 #[derive(Debug)]
@@ -108,63 +61,8 @@ impl LiveModules {
             let live = Live::new((index, name), policy, loaded.get(name)?.clone(), journal.clone());
             Some((live.name.clone(), Arc::new(live)))
         });
-        let queue = Arc::new(Queue(Mutex::new(Lanes::new(config.policies.len()))));
+        let queue = Arc::new(Queue::new(config.policies.len()));
         Self { host, policies: policies.collect(), queue }
-    }
-}
-
-impl Queue {
-    fn lanes(&self) -> MutexGuard<'_, Lanes<Task>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(self: &Arc<Self>, tasks: Vec<Task>) {
-        let starts: Vec<Option<Lane>> = {
-            let mut lanes = self.lanes();
-            tasks.into_iter().map(|task| lanes.add(task.live.index, task)).collect()
-        };
-        for start in starts {
-            self.start(start);
-        }
-    }
-
-    fn start(self: &Arc<Self>, lane: Option<Lane>) {
-        if let Some(lane) = lane {
-            let queue = self.clone();
-            // Nothing waits for the thread: what it does is answered one by one.
-            drop(spawn_blocking(move || queue.work(lane)));
-        }
-    }
-
-    /// Decides for as long as anything waits in a lane.
-    fn work(self: Arc<Self>, lane: Lane) {
-        let mut kept = Kept::default();
-        let mut next = self.lanes().take(lane);
-        while let Some((index, Task { live, question, asker })) = next {
-            // A thread that died in the middle would keep its place for ever.
-            let decided = catch_unwind(AssertUnwindSafe(|| {
-                // Nobody waits for it any more.
-                (!asker.is_closed()).then(|| live.decide(&question))
-            }));
-            let (answer, pace) = match decided {
-                Ok(Some(decided)) => decided,
-                Ok(None) => (failed(FailureKind::Lost, "nobody asks"), lane),
-                Err(_) => (failed(FailureKind::Lost, CALL_LOST), Lane::Slow),
-            };
-            let start;
-            {
-                // One lock for both, as the loop and the other workers want it too.
-                let mut lanes = self.lanes();
-                start = lanes.done(index, lane, pace);
-                next = lanes.take(lane);
-            }
-            self.start(start);
-            kept.put(asker, Answered { question, answer });
-            // Where decisions are slow, none waits for the next. One that turns slow holds up the few before it, once.
-            if next.is_none() || lane == Lane::Slow || pace == Lane::Slow {
-                kept.hand_over();
-            }
-        }
     }
 }
 
@@ -174,12 +72,11 @@ impl Modules for LiveModules {
         let (mut tasks, mut unknown) = (Vec::with_capacity(questions.len()), Kept::default());
         for question in questions {
             let asker = asker.clone();
-            match self.policies.get(&question.of.policy) {
-                Some(live) => tasks.push(Task { live: live.clone(), question, asker }),
-                None => {
-                    let answer = failed(FailureKind::Unusable, "its module was not loaded");
-                    unknown.put(asker, Answered { question, answer });
-                }
+            if let Some(live) = self.policies.get(&question.of.policy) {
+                tasks.push(Task { decider: live.clone(), question, asker });
+            } else {
+                let answer = failed(FailureKind::Unusable, "its module was not loaded");
+                unknown.put(asker, Answered { question, answer });
             }
         }
         unknown.hand_over();
@@ -209,6 +106,27 @@ impl Modules for LiveModules {
                 return renewed;
             }
         }
+    }
+}
+
+impl Decide for Live {
+    fn index(&self) -> usize {
+        self.index
+    }
+
+    fn decide(&self, question: &Question) -> (Answer, Lane) {
+        let module = match self.module() {
+            Ok(module) => module,
+            Err(error) => return (failed(FailureKind::Unusable, error), Lane::Slow),
+        };
+        let Question { of, seen, state } = question;
+        let began = Instant::now();
+        let run = module.decide(&self.policy.config, seen, state, &self.policy.limits);
+        let took = began.elapsed();
+        let pace = if took > SLOW || run.result.is_err() { Lane::Slow } else { Lane::Quick };
+        self.pass_on(of.service.as_str(), &run.log);
+        let usage = Usage { fuel: run.fuel, memory_bytes: run.memory_bytes, took };
+        (Answer { result: run.result.map_err(PolicyError::from), usage }, pace)
     }
 }
 
@@ -278,22 +196,6 @@ impl Live {
         *self.module.write().unwrap_or_else(PoisonError::into_inner) = module;
     }
 
-    /// Decides, and says what lane the next decision is for.
-    fn decide(&self, question: &Question) -> (Answer, Lane) {
-        let module = match self.module() {
-            Ok(module) => module,
-            Err(error) => return (failed(FailureKind::Unusable, error), Lane::Slow),
-        };
-        let Question { of, seen, state } = question;
-        let began = Instant::now();
-        let run = module.decide(&self.policy.config, seen, state, &self.policy.limits);
-        let took = began.elapsed();
-        let pace = if took > SLOW || run.result.is_err() { Lane::Slow } else { Lane::Quick };
-        self.pass_on(of.service.as_str(), &run.log);
-        let usage = Usage { fuel: run.fuel, memory_bytes: run.memory_bytes, took };
-        (Answer { result: run.result.map_err(PolicyError::from), usage }, pace)
-    }
-
     /// The lines of a module, as far as they are shown and are no flood.
     fn pass_on(&self, service: &str, log: &Log) {
         let policy = &self.name;
@@ -321,7 +223,7 @@ impl Live {
     /// Takes over a file that changed, if it is good. Returns whether the policy has become another.
     ///
     /// `loaded` are the modules of all policies: one that another policy has taken over already is shared with it.
-    async fn reload(self: Arc<Self>, host: Host, loaded: Vec<Arc<Module>>, queue: &Queue) -> bool {
+    async fn reload(self: Arc<Self>, host: Host, loaded: Vec<Arc<Module>>, queue: &Queue<Self>) -> bool {
         let live = self.clone();
         let checked = spawn_blocking(move || live.check(&host, &loaded)).await;
         let error = match checked {
@@ -331,7 +233,7 @@ impl Live {
                 }
                 self.tell_loaded(&module, Some(self.path()));
                 self.decide_by(Ok(module));
-                queue.lanes().distrust(self.index);
+                queue.distrust(self.index);
                 return true;
             }
             Ok(Err(error)) => error,
@@ -349,11 +251,6 @@ impl Live {
         takes(&module, config, limits).map_err(|why| format!("it does not take the configuration: {why}"))?;
         Ok(module)
     }
-}
-
-/// An answer without a run.
-fn failed(kind: FailureKind, words: impl Into<String>) -> Answer {
-    Answer { result: Err(PolicyError::new(kind, words)), usage: Usage::default() }
 }
 
 fn chain(error: &LoadError) -> String {
