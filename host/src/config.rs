@@ -15,6 +15,7 @@ use crate::scaling::{Bounds, Direction, Ports, ThresholdRule};
 use crate::wasm::Limits;
 
 mod check;
+mod difference;
 mod endpoint;
 pub(crate) mod etcd_paths;
 mod file;
@@ -39,6 +40,7 @@ mod units;
 pub(crate) mod violations;
 pub(crate) mod words;
 
+pub use difference::difference;
 pub use endpoint::{ETCD_ENDPOINT_DEFAULT, EndpointError, FLEET_SOCKET_DEFAULT, etcd_url};
 pub use load::{Loaded, SERVICE_FOLDER_DEFAULT, from_stored, load};
 pub use modules::{ModuleLoader, Modules, takes};

@@ -95,7 +95,10 @@ pub enum EngineEvent {
         key: String,
     },
     /// The configuration is another than the stored one.
-    ConfigurationDiffers,
+    ConfigurationDiffers {
+        /// Where, as dotted keys.
+        changed: Vec<String>,
+    },
     /// What a former run left was taken over.
     TookOver {
         /// How many services there are.
@@ -305,7 +308,7 @@ mod tests {
         };
         let decided = scaling::Event::Decided(Box::new(decision)).into();
         for (event, name) in
-            [(decided, "decided"), (EngineEvent::ConfigurationDiffers.into(), "configuration_differs")]
+            [(decided, "decided"), (EngineEvent::Running { status: "running" }.into(), "running")]
         {
             let line = serde_json::to_string(&Happened { at, event }).unwrap();
             let start = format!("{{\"at\":\"1970-01-01T00:00:00Z\",\"event\":\"{name}\"");

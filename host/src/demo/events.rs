@@ -192,7 +192,7 @@ mod tests {
         let ear = Ear { began, lines, told: Mutex::default() };
         let event = scaling::Event::ServiceRecovered { service: "web".into() }.into();
         ear.record(&Happened { at: Timestamp::UNIX_EPOCH, event });
-        let event = EngineEvent::ConfigurationDiffers.into();
+        let event = EngineEvent::Running { status: "running" }.into();
         ear.record(&Happened { at: Timestamp::UNIX_EPOCH, event });
         assert_eq!(heard.try_recv().unwrap().what, What::Trouble("the disk is full attempt=2".to_owned()));
         assert_eq!(heard.try_recv().unwrap().what, What::News("web: recovered".to_owned()));

@@ -18,7 +18,7 @@ use super::context::{Context, LeadershipLost};
 use super::inventory::Inventory;
 use super::looking::{self, Newcomer, Pace};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, difference};
 use crate::health::Stage;
 use crate::journal::EngineEvent;
 use crate::metrics::Metrics;
@@ -327,10 +327,13 @@ async fn write_start<W: World>(
     status: Status,
 ) -> Result<(), LeadershipLost> {
     context.put(record::STATUS, status.as_str()).await?;
-    let before = stored.configuration.as_deref().map(serde_json::from_str::<Value>);
-    if !matches!(&before, Some(Ok(before)) if *before == config.document) {
-        if before.is_some() {
-            context.tell(EngineEvent::ConfigurationDiffers);
+    // One that cannot be read differs as a whole.
+    let before =
+        stored.configuration.as_deref().map(|text| serde_json::from_str(text).unwrap_or(Value::Null));
+    if before.as_ref() != Some(&config.document) {
+        if let Some(before) = before {
+            let changed = difference(&before, &config.document);
+            context.tell(EngineEvent::ConfigurationDiffers { changed });
         }
         context.put(record::CONFIGURATION, &config.document.to_string()).await?;
     }

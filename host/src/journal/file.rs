@@ -154,7 +154,7 @@ mod tests {
     const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn differs() -> Happened {
-        Happened { at: AT, event: EngineEvent::ConfigurationDiffers.into() }
+        Happened { at: AT, event: EngineEvent::Running { status: "running" }.into() }
     }
 
     fn names(text: &str) -> Vec<Option<String>> {
@@ -175,7 +175,7 @@ mod tests {
             journal.record(&differs());
             journal.input(AT, &Input::Tick);
         }
-        let told = || Some("configuration_differs".to_owned());
+        let told = || Some("running".to_owned());
         assert_eq!(names(&std::fs::read_to_string(&path).unwrap()), [told(), None, told()]);
         drop(FileJournal::of_inputs(open(&path).unwrap()));
         assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 3, "a whole line stays as it is");

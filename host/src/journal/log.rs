@@ -150,8 +150,9 @@ fn engine(event: &EngineEvent) {
         EngineEvent::KeyUnreadable { key } => {
             tracing::warn!(key, "cannot be read, and is taken as not there");
         }
-        EngineEvent::ConfigurationDiffers => {
-            tracing::info!("the configuration differs from the stored one, and is applied");
+        EngineEvent::ConfigurationDiffers { changed } => {
+            let changed = changed.join(", ");
+            tracing::info!(changed, "the configuration differs from the stored one, and is applied");
         }
         EngineEvent::TookOver { services, instances, units, status } => {
             tracing::info!(services, instances, units_in_fleet = units, status, "took over");
