@@ -100,7 +100,8 @@ fn config(types: Types, services: usize) -> Config {
 }
 
 fn now() -> Timestamp {
-    Timestamp::from_second(BASE + 100_000).unwrap()
+    // Later than all samples, and before any series has been silent for long.
+    Timestamp::from_second(BASE + 1_000).unwrap()
 }
 
 fn sample(types: Types, service: usize, instance: usize, second: i64, value: &str) -> Change {
@@ -170,6 +171,8 @@ fn sample_that_decides_nothing(bencher: Bencher, types: Types) {
         [sample(types, service, turn % INSTANCES, second, "50")]
     };
     bencher.with_inputs(next).bench_local_values(|changes| core.take(&changes));
+    assert_eq!(core.take(&[sample(types, 1, 0, 500, "95")]), 0);
+    assert_eq!(core.take(&[sample(types, 1, 0, 600, "95")]), 1, "its samples were seen");
 }
 
 /// A sample that completes a period, and the decision that comes of it, with 10,000 services there.
