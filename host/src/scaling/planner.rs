@@ -7,6 +7,7 @@ mod orders;
 mod recover;
 mod registrations;
 mod samples;
+mod series;
 mod service;
 mod services;
 mod signals;

@@ -9,9 +9,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::registrations::{Owner, Registrations};
+use super::series::SignalIndex;
 use super::service::ServiceState;
 use super::services::ServiceTable;
-use super::signals::{SignalIndex, Signals, Writer};
+use super::signals::{Signals, Writer};
 use super::{Turn, later};
 use crate::scaling::{
     ModuleUse, Observation, PolicyError, PolicyId, PolicyUse, Question, ServiceSpec, Spec, Stored, Usage,

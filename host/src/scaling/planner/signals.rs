@@ -2,15 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::Turn;
 use super::samples::{Opened, Reading, SampleBatch, SkippedSample, Stretch};
-use super::{Turn, later};
-use crate::scaling::{
-    Counts, Event, Sample, SeenSeries, SeenWindow, SeriesId, SignalSpec, Skipped, Spec, Window, WindowSpec,
-};
+use super::series::{Series, SignalIndex};
+use crate::scaling::{Counts, Event, Sample, SeenWindow, SeriesId, SignalSpec, Skipped, Spec, WindowSpec};
 
 /// The most series that are kept: twice the 100,000 that this is built for. Each costs some 300 bytes.
 pub const SERIES_MAX: usize = 200_000;
@@ -20,15 +19,6 @@ pub(super) const SERIES_SAMPLES_MAX: usize = 100_000;
 pub const SAMPLES_MAX: usize = 1_000_000;
 /// A time further ahead of the clock than this is nonsense: it would make its series ignore every honest sample.
 pub const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(24);
-/// How long after its window a silent series is kept, by the clock.
-const SILENCE: SignedDuration = SignedDuration::from_hours(24);
-/// How much longer than its window a series is shown that is silent: the clocks of those who write may be behind.
-const BEHIND_MAX: SignedDuration = SignedDuration::from_mins(1);
-
-/// Which signal, in here and for who reads it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct SignalIndex(pub(super) usize);
-
 /// A sample that was not shown to policies yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Fresh {
@@ -55,31 +45,6 @@ struct Signal {
     series: BTreeMap<Arc<str>, SeriesId>,
 }
 
-#[derive(Clone, Debug)]
-struct Series {
-    id: SeriesId,
-    signal: SignalIndex,
-    /// The instance id; empty when the signal is aggregated.
-    instance: Arc<str>,
-    window: Window,
-    /// Its samples as they were last shown.
-    columns: OnceLock<Columns>,
-    /// Up to which time its samples were shown.
-    shown: Option<Timestamp>,
-    /// When it was last heard of, by the clock.
-    heard: Timestamp,
-    /// It has samples that were not shown yet.
-    is_held_back: bool,
-}
-
-/// The samples of a series over a span, as they are shown.
-#[derive(Clone, Debug)]
-struct Columns {
-    span: SignedDuration,
-    at_ms: Arc<[u64]>,
-    values: Arc<[f64]>,
-}
-
 /// The windows of every signal.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Signals {
@@ -88,6 +53,7 @@ pub(super) struct Signals {
     /// By place.
     series: Vec<Option<Box<Series>>>,
     held_back: Vec<SeriesId>,
+    let_go: Vec<SeriesId>,
     samples_held: usize,
     /// When each series, or later, has been silent for long enough.
     silence: BinaryHeap<Reverse<(Timestamp, SeriesId)>>,
@@ -173,6 +139,7 @@ impl Signals {
         for reading in batch.readings {
             self.read(reading, is_live, turn);
         }
+        self.tell_released(turn);
         for SkippedSample { why, first_at } in batch.skipped {
             self.counts.skip(why);
             if let Some(key) = first_at {
@@ -190,16 +157,7 @@ impl Signals {
         let entry = &mut self.all[signal.0];
         let instance: Arc<str> = instance.into();
         entry.series.insert(instance.clone(), id);
-        let series = Series {
-            id,
-            signal,
-            instance,
-            window: Window::new(entry.span),
-            columns: OnceLock::new(),
-            shown: None,
-            heard: at.min(now),
-            is_held_back: false,
-        };
+        let series = Series::new(id, signal, instance, entry.span, at.min(now));
         self.silence.push(Reverse((series.silent_at(entry.span), id)));
         self.place(Box::new(series));
     }
@@ -226,13 +184,8 @@ impl Signals {
         if !std::mem::replace(&mut series.is_held_back, true) {
             self.held_back.push(id);
         }
-        if held <= before {
-            // The window let something go. Full, it wants no more than it holds, and else what its span reaches.
-            let is_full = held == samples_max;
-            let held_from = series.window.oldest().map(|sample| sample.at).filter(|_| is_full);
-            turn.effects
-                .released
-                .extend(held_from.or(series.window.oldest_wanted()).map(|oldest| (id, oldest)));
+        if held <= before && !std::mem::replace(&mut series.has_let_go, true) {
+            self.let_go.push(id);
         }
         if held == samples_max && held <= before {
             self.counts.skip(Skipped::TooMany);
@@ -241,6 +194,21 @@ impl Signals {
                 let key = format!("{service_type}/{}/{metric}", series.instance);
                 turn.tell(Event::SampleSkipped { key, why: Skipped::TooMany, counts: self.counts });
             }
+        }
+    }
+
+    /// Tells what windows have let go: of each series once, however much that was.
+    fn tell_released(&mut self, turn: &mut Turn<'_>) {
+        let is_crowded = self.samples_held >= SAMPLES_MAX;
+        for id in self.let_go.drain(..) {
+            let found = self.series.get_mut(id.place as usize).and_then(Option::as_deref_mut);
+            let Some(series) = found.filter(|found| found.id == id) else { continue };
+            series.has_let_go = false;
+            // Full, it wants no more than it holds, and else what its span reaches.
+            let is_full = is_crowded || series.window.len() >= SERIES_SAMPLES_MAX;
+            let held_from = series.window.oldest().map(|sample| sample.at).filter(|_| is_full);
+            let oldest = held_from.or(series.window.oldest_wanted());
+            turn.effects.released.extend(oldest.map(|oldest| (id, oldest)));
         }
     }
 
@@ -304,7 +272,7 @@ impl Signals {
     ) -> SeenWindow {
         let aggregated = window.signal.aggregated;
         let series = self.all[signal.0].series.values().filter_map(|id| {
-            let series = self.get(*id).filter(|series| now <= shown_until(series.heard, window.span))?;
+            let series = self.get(*id).filter(|series| now <= series.shown_until(window.span))?;
             let writer = if aggregated { Writer::Unknown } else { writer(&series.instance) };
             match writer {
                 Writer::Unknown => series.seen(window, None),
@@ -321,35 +289,4 @@ impl Signals {
             series: series.collect(),
         }
     }
-}
-
-impl Series {
-    fn silent_at(&self, span: SignedDuration) -> Timestamp {
-        later(self.heard, span.checked_add(SILENCE).unwrap_or(SignedDuration::MAX))
-    }
-
-    /// What there is to see of it; `None` before its first sample.
-    fn seen(&self, window: &WindowSpec, instance: Option<Arc<str>>) -> Option<SeenSeries> {
-        let newest = self.window.newest()?;
-        // Whoever comes first has theirs kept: those who read a signal mostly read it over the same span.
-        let kept = self.columns.get_or_init(|| self.columns_over(window.span, newest));
-        let Columns { at_ms, values, .. } = match kept {
-            kept if kept.span == window.span => kept.clone(),
-            _ => self.columns_over(window.span, newest),
-        };
-        Some(SeenSeries { id: self.instance.clone(), instance, at_ms, values })
-    }
-
-    fn columns_over(&self, span: SignedDuration, newest: Sample) -> Columns {
-        let oldest = newest.at.saturating_sub(span).unwrap_or(Timestamp::MIN);
-        let (at_ms, values) = self.window.columns_from(oldest);
-        Columns { span, at_ms, values }
-    }
-}
-
-/// Until when a policy that is asked is shown a series that was heard last then, over so long. What is gone must not count
-/// for ever; a window of no length has the newest sample, however old.
-fn shown_until(heard: Timestamp, span: SignedDuration) -> Timestamp {
-    let patience = if span.is_zero() { Some(SILENCE) } else { span.checked_add(BEHIND_MAX) };
-    later(heard, patience.unwrap_or(SignedDuration::MAX))
 }

@@ -6,8 +6,9 @@ use jiff::Timestamp;
 
 use super::Turn;
 use super::registrations::Owner;
+use super::series::SignalIndex;
 use super::services::{Came, ServiceTable};
-use super::signals::{Fresh, SignalIndex, Signals};
+use super::signals::{Fresh, Signals};
 use crate::scaling::threshold::{Outcome, Threshold};
 use crate::scaling::{
     Cause, Cooldown, Direction, Firing, Grounds, PolicyId, PolicyUse, Sample, SeriesId, ServiceId, Spec,

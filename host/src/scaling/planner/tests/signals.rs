@@ -1,7 +1,8 @@
 //! Windows: what is kept, what is let go, and what is shown.
 
 use super::*;
-use crate::scaling::planner::signals::{SERIES_SAMPLES_MAX, SignalIndex, Writer};
+use crate::scaling::planner::series::SignalIndex;
+use crate::scaling::planner::signals::{SERIES_SAMPLES_MAX, Writer};
 
 fn kept(span: i64) -> Spec {
     let span = SignedDuration::from_secs(span);
