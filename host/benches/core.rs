@@ -8,13 +8,13 @@ use divan::counter::ItemsCount;
 use dynamite::config::{
     Cleanup, Config, EtcdPaths, MetricWindow, PolicyKind, Role, ScalingPolicy, Service, UnitFile,
 };
-use dynamite::fleet::UnitOption;
 use dynamite::metrics::{MetricName, Metrics};
 use dynamite::registrations::registrations;
-use dynamite::scaling::{
+use dynamite::store::Change;
+use dynamite_core::{
     Bounds, Input, Look, Operator, Planner, Ports, RegistrationChange, Stored, ThresholdRule,
 };
-use dynamite::store::Change;
+use dynamite_units::UnitOption;
 use jiff::{SignedDuration, Timestamp};
 
 const SERVICES: usize = 10_000;

@@ -6,12 +6,12 @@
 
 use std::path::PathBuf;
 
+use dynamite_core::{Bounds, Direction, Ports, ThresholdRule};
+use dynamite_units::UnitOption;
 use indexmap::IndexMap;
 use jiff::SignedDuration;
 
-use crate::fleet::UnitOption;
 use crate::metrics::MetricName;
-use crate::scaling::{Bounds, Direction, Ports, ThresholdRule};
 use crate::wasm::Limits;
 
 mod check;

@@ -1,7 +1,7 @@
 //! The engine: one loop that takes in changes from etcd, looks at fleet and answers of policies, and carries out what is
 //! decided.
 //!
-//! What follows from anything is said by the planner ([`crate::scaling::Planner`]), which is synchronous and knows nothing of
+//! What follows from anything is said by the planner ([`dynamite_core::Planner`]), which is synchronous and knows nothing of
 //! etcd or fleet. Actions run side by side and own nothing: they report an outcome, which is one more input. Dropping the engine at any point is the same as a crash, and the next start goes on from there.
 
 mod context;

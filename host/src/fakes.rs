@@ -6,6 +6,8 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use dynamite_core::{Answer, PolicyId, Question, Usage};
+use dynamite_units::UnitOption;
 use futures_util::Stream;
 use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
@@ -13,9 +15,8 @@ use tokio::sync::mpsc::{self, Sender};
 use tokio::time::{Instant, sleep};
 
 use crate::clock::Clock;
-use crate::fleet::{DesiredState, Fleet, Unit, UnitOption, UnitState};
+use crate::fleet::{DesiredState, Fleet, Unit, UnitState};
 use crate::modules::{Answered, Modules};
-use crate::scaling::{Answer, PolicyId, Question, Usage};
 use crate::store::{Change, Entry, Lock, Store};
 use crate::{fleet, store};
 

@@ -1,11 +1,12 @@
 //! What Dynamite needs from fleet: a narrow trait, the values that cross it, and what can go wrong.
 //!
-//! This module neither retries nor decides; [`http`] is the client, [`unit_file`] reads unit files.
+//! This module neither retries nor decides; [`http`] is the client.
 
 use std::future::Future;
 
+use dynamite_units::UnitOption;
+
 pub mod http;
-pub mod unit_file;
 
 /// The target state of a unit. fleet accepts any string and some of them wedge the unit for ever, so there
 /// is no way to send another.
@@ -35,18 +36,6 @@ impl DesiredState {
     pub fn from_word(word: &str) -> Option<Self> {
         [Self::Inactive, Self::Loaded, Self::Launched].into_iter().find(|state| state.as_str() == word)
     }
-}
-
-/// One line of a unit file, as fleet's API carries it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-pub struct UnitOption {
-    /// The section, without brackets.
-    pub section: String,
-    /// The key.
-    pub name: String,
-    /// The value, trimmed; a continuation keeps its backslash and newline. fleet leaves an empty one out.
-    #[serde(default)]
-    pub value: String,
 }
 
 /// A unit that fleet knows.

@@ -6,6 +6,7 @@ mod log;
 
 use std::sync::Arc;
 
+use dynamite_core::{self as scaling, Input, PolicyId};
 use jiff::Timestamp;
 use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
@@ -14,7 +15,6 @@ use serde_json::{Map, Value};
 pub use self::dedup::LogDedup;
 pub use self::file::{FileJournal, open};
 pub use self::log::Log;
-use crate::scaling::{self, Input, PolicyId};
 
 /// Something that happened, and when. It is written as one map.
 #[derive(Clone, Debug, PartialEq)]
@@ -287,7 +287,7 @@ impl dyn Journal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scaling::{Cause, Decision, DecisionId};
+    use dynamite_core::{Cause, Decision, DecisionId};
 
     #[test]
     fn a_line_says_when_and_what_in_front_and_once() {

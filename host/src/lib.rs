@@ -7,11 +7,11 @@
 //!
 //! Dependencies point one way: `main` → [`daemon`] → {[`lead`], [`engine`], [`fleet::http`], [`store::connect`],
 //! [`wasm`]} → the traits [`fleet::Fleet`], [`store::Store`], [`clock::Clock`], [`modules::Modules`], [`journal::Journal`] →
-//! [`scaling`].
+//! [`dynamite_core`].
 //!
-//! - [`scaling`] is the pure core. Its [`scaling::Planner`] folds every input there is (samples, registrations, looks at fleet,
+//! - [`dynamite_core`] is the pure core. Its [`dynamite_core::Planner`] folds every input there is (samples, registrations, looks at fleet,
 //!   answers of policies, ended actions, commands, specifications, what is stored) into effects: questions, orders, records,
-//!   events. In it [`scaling::decide`] makes every decision, through one function for each rule. The same inputs give the same
+//!   events. In it [`dynamite_core::decide`] makes every decision, through one function for each rule. The same inputs give the same
 //!   effects; it does no I/O and reads no clock.
 //! - [`engine`] is one loop around it. `engine::main_loop` waits and hands over, `engine::executor` carries orders out,
 //!   `engine::writeback` writes what is out of date, [`lead`] decides who may.
@@ -38,7 +38,7 @@
 //! - An intent is in etcd before fleet is asked, and stays until the result is recorded: the process may die anywhere.
 //! - Nothing is written without the lease, which one process holds.
 //! - A policy votes; bounds, rests, objections, dependencies and slots are applied to every vote in one place,
-//!   [`scaling::decide`]. Nothing else decides, neither in the daemon nor in `dynamite policy test`.
+//!   [`dynamite_core::decide`]. Nothing else decides, neither in the daemon nor in `dynamite policy test`.
 //! - One action at a time on an instance and what is attached to it; what comes meanwhile waits.
 //! - What happens follows from the list of inputs alone: no order of a hash map, no unbiased `select!`, no chance but jitter.
 //! - Thresholds take the time of samples, policies in modules are told the time: no decision reads the clock.
@@ -67,7 +67,6 @@ pub mod modules;
 pub mod policy_cli;
 pub mod record;
 pub mod registrations;
-pub mod scaling;
 pub mod signals;
 pub mod store;
 pub mod telemetry;

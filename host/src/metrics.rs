@@ -15,16 +15,16 @@ mod value;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use dynamite_core::{
+    AHEAD_MAX, KeptSignal, Opened, Reading, SampleBatch, SeriesId, SignalSpec, Skipped, SkippedSample,
+    Stretch,
+};
 use jiff::Timestamp;
 
 use self::entries::{Entries, EntryIndex};
 pub use self::key::parse_timestamp;
 pub use self::name::MetricName;
 use crate::config::Cleanup;
-use crate::scaling::{
-    AHEAD_MAX, KeptSignal, Opened, Reading, SampleBatch, SeriesId, SignalSpec, Skipped, SkippedSample,
-    Stretch,
-};
 use crate::store::Change;
 
 /// How many keys may wait for their deletion while etcd does not take it. The rest is found again at the next start.
@@ -222,11 +222,5 @@ impl Metrics {
     pub fn take_unneeded(&mut self, keys_max: usize) -> Vec<String> {
         let rest = self.unneeded.split_off(self.unneeded.len().min(keys_max));
         std::mem::replace(&mut self.unneeded, rest)
-    }
-}
-
-impl SampleBatch {
-    fn is_empty(&self) -> bool {
-        self.opened.is_empty() && self.readings.is_empty() && self.skipped.is_empty()
     }
 }

@@ -8,10 +8,9 @@ mod ration;
 
 use std::future::Future;
 
+use dynamite_core::{Answer, PolicyId, Question};
 use futures_util::Stream;
 pub use live::LiveModules;
-
-use crate::scaling::{Answer, PolicyId, Question};
 
 /// A question with its answer. Whoever asked gets it back, to drop it where it was made: memory that one thread takes and
 /// another gives back keeps both waiting for each other, at each piece of it.

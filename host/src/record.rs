@@ -10,14 +10,14 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use dynamite_core::{CooldownRecord, Stored};
+use dynamite_units::UnitOption;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use self::instance::InstanceRecord;
 pub use self::template::template;
-use crate::fleet::UnitOption;
-use crate::scaling::{CooldownRecord, Stored};
 
 /// The root of everything. Its name makes it hidden from etcd v2 listings.
 pub const ROOT: &str = "/_dynamite";
@@ -210,7 +210,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::scaling::{Direction, Intent, IntentAction};
+    use dynamite_core::{Direction, Intent, IntentAction};
 
     #[test]
     fn what_was_written_is_found_again() {

@@ -1,7 +1,8 @@
 //! Registrations as instances write them to etcd:
 //! `<application_base_path>/<service_type>/<instance id>/service_instance_name` holds the name of the unit.
 
-use crate::scaling::RegistrationChange;
+use dynamite_core::RegistrationChange;
+
 use crate::store::Change;
 
 /// The key that holds the name of the unit.

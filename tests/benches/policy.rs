@@ -52,7 +52,7 @@ fn load(host: &Host, by: By) -> Module {
     host.load_file(by.file(), &Limits::default(), None).unwrap()
 }
 
-fn decide(module: &Module, seen: dynamite::scaling::Observation) -> dynamite::scaling::Verdict {
+fn decide(module: &Module, seen: dynamite_core::Observation) -> dynamite_core::Verdict {
     module.decide(rule::CONFIG, seen, &[], &Limits::default()).result.unwrap()
 }
 

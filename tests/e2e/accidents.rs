@@ -2,11 +2,12 @@
 
 use anyhow::{Context, Result, ensure};
 use dynamite::embedded::fleet::{CarriedOut, Fault};
-use dynamite::fleet::{DesiredState, UnitOption};
+use dynamite::fleet::DesiredState;
 use dynamite::store::Store;
 use dynamite::store::connect::Api;
 use dynamite_tests::events::decided;
 use dynamite_tests::scene::{CONFIG, Scene, eventually};
+use dynamite_units::UnitOption;
 use serde_json::json;
 
 #[tokio::test]

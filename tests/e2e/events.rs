@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use dynamite::journal::Happened;
-use dynamite::scaling::{Event, Input, Planner};
 use dynamite::store::connect::Api;
+use dynamite_core::{Event, Input, Planner};
 use dynamite_tests::daemon::{Daemon, Events};
 use dynamite_tests::events::read;
 use dynamite_tests::scene::{CONFIG, Scene};
@@ -86,7 +86,7 @@ async fn the_file_has_each_event_as_a_line_and_each_hold_that_the_log_has_once()
 
 /// The variants of an enum in a source file, as they are written in events.
 fn variants(source: &str, name: &str) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(Path::new(HOST).join("src").join(source))?;
+    let text = std::fs::read_to_string(Path::new(HOST).join(source))?;
     let (_, body) =
         text.split_once(&format!("pub enum {name} {{\n")).with_context(|| format!("no {name}"))?;
     let body = body.split("\n}").next().context("a body")?;
@@ -107,18 +107,18 @@ fn snake_case(name: &str) -> String {
 fn every_name_in_an_event_is_in_its_documentation() -> Result<()> {
     let text = std::fs::read_to_string(Path::new(HOST).join("docs/events.md"))?;
     for (source, name) in [
-        ("journal.rs", "EngineEvent"),
-        ("journal.rs", "Consequence"),
-        ("journal.rs", "Fate"),
-        ("scaling/event.rs", "Event"),
-        ("scaling/event.rs", "Skipped"),
-        ("scaling/cause.rs", "Cause"),
-        ("scaling/decision.rs", "Deed"),
-        ("scaling/decision.rs", "Rule"),
-        ("scaling/effects.rs", "Outcome"),
-        ("scaling/reason.rs", "Reason"),
-        ("scaling/vote.rs", "Grounds"),
-        ("scaling/vote.rs", "Wish"),
+        ("src/journal.rs", "EngineEvent"),
+        ("src/journal.rs", "Consequence"),
+        ("src/journal.rs", "Fate"),
+        ("core/src/event.rs", "Event"),
+        ("core/src/event.rs", "Skipped"),
+        ("core/src/cause.rs", "Cause"),
+        ("core/src/decision.rs", "Deed"),
+        ("core/src/decision.rs", "Rule"),
+        ("core/src/effects.rs", "Outcome"),
+        ("core/src/reason.rs", "Reason"),
+        ("core/src/vote.rs", "Grounds"),
+        ("core/src/vote.rs", "Wish"),
     ] {
         let names = variants(source, name)?;
         ensure!(!names.is_empty(), "{name} has no variants");

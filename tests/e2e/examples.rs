@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use dynamite::fleet::unit_file;
 use dynamite::store::Store;
 use dynamite::store::connect::Api;
 use dynamite_tests::bench::Target as Running;
@@ -125,9 +124,9 @@ fn check(config: &Path, folder: &Path) -> Result<()> {
 
 #[test]
 fn the_unit_of_dynamite_is_one_that_fleet_takes_and_its_configuration_is_right() -> Result<()> {
-    let unit = unit_file::parse(&std::fs::read_to_string(example("fleet-unit/dynamite@.service"))?);
+    let unit = dynamite_units::parse(&std::fs::read_to_string(example("fleet-unit/dynamite@.service"))?);
     let options = unit.map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
-    ensure!(unit_file::check_options(&options).is_ok());
+    ensure!(dynamite_units::check_options(&options).is_ok());
     let value = |name: &str| options.iter().find(|option| option.name == name).map(|option| &*option.value);
     ensure!(value("Restart") == Some("always") && value("RestartPreventExitStatus") == Some("2 78"));
     // The module is where it was built, and not in an image.

@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use dynamite::scaling::{Observation, Proposal, SeenSeries, SeenService, SeenWindow, Verdict};
 use dynamite::wasm::{CallError, Garbled, Host, Limits, LoadError, Module, Run};
+use dynamite_core::{Observation, Proposal, SeenSeries, SeenService, SeenWindow, Verdict};
 use dynamite_tests::modules::{Target, module};
 use jiff::Timestamp;
 use tempfile::TempDir;

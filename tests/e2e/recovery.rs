@@ -2,12 +2,13 @@
 
 use anyhow::{Context, Result, ensure};
 use dynamite::embedded::fleet::{Machine, Options};
-use dynamite::fleet::{DesiredState, UnitOption};
+use dynamite::fleet::DesiredState;
 use dynamite::store::Store;
 use dynamite::store::connect::Api;
 use dynamite_tests::bench::Target;
 use dynamite_tests::events::fired;
 use dynamite_tests::scene::{Scene, eventually};
+use dynamite_units::UnitOption;
 use serde_json::json;
 
 /// What the original wrote, as read off a running one: keys and values.

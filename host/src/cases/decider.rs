@@ -1,7 +1,8 @@
 //! What answers in a case: a policy in a module, the built-in rule, or a pretended one in tests.
 
+use dynamite_core::{FailureKind, Observation, PolicyError, ThresholdUse, Verdict};
+
 use super::policy::Policy;
-use crate::scaling::{FailureKind, Observation, PolicyError, ThresholdUse, Verdict};
 use crate::wasm::{CallError, Limits, Log, Module, Run};
 
 /// What came of one decision.

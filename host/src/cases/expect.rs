@@ -2,10 +2,10 @@
 
 mod read;
 
+use dynamite_core::{Proposal, Verdict};
 use jiff::{SignedDuration, Timestamp};
 
 use super::amount::written;
-use crate::scaling::{Proposal, Verdict};
 use crate::wasm::Line;
 
 /// One thing that is expected of a decision.

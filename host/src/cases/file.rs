@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use dynamite_core::PastAction;
 use jiff::{SignedDuration, Timestamp};
 
 use super::expect::Course;
@@ -14,7 +15,6 @@ use crate::config::Report;
 use crate::config::read::Reader;
 use crate::config::report::{Diagnostic, Source};
 use crate::config::tree::{self, Node, Span, Value};
-use crate::scaling::PastAction;
 
 const COMMON: [&str; 6] = ["policy", "config", "service", "now", "start_takes", "cases"];
 /// The keys of a case.

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dynamite_core::{
+    InstanceState, Opened, Reading, RegistrationChange, Sample, SampleBatch, SeenInstance, SeenService,
+    SeriesId, SignalSpec, Stretch, WindowSpec,
+};
 use jiff::Timestamp;
 
 use super::series::Given;
 use super::steps::Step;
-use crate::scaling::{
-    InstanceState, Opened, Reading, RegistrationChange, Sample, SampleBatch, SeenInstance, SeenService,
-    SeriesId, SignalSpec, Stretch, WindowSpec,
-};
 
 /// What the planner is told of at a step.
 #[derive(Debug)]

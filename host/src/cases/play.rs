@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use dynamite_core::{
+    Cause, Decision, Direction, FailureKind, Grounds, Observation, PolicyError, Proposal, SeenService,
+    ThresholdUse, Usage, Verdict, Victims, Vote, Wish,
+};
 use jiff::SignedDuration;
 
 use super::amount::written;
@@ -9,10 +13,6 @@ use super::decider::{Answer, Contestant, Cost, Decider, Subject};
 use super::expect::{Answered, Mismatch, said};
 use super::file::Case;
 use super::world::{Verdicts, World};
-use crate::scaling::{
-    self, Cause, Decision, Direction, FailureKind, Grounds, Observation, PolicyError, Proposal, SeenService,
-    ThresholdUse, Usage, Verdict, Victims, Vote, Wish,
-};
 use crate::wasm::{Level, Log};
 
 /// How many failed decisions of a case are reported; with the cause the rest goes away too.
@@ -119,7 +119,7 @@ fn by_asking(decider: &mut dyn Decider, world: &mut World<'_>) -> (Verdicts, Ans
     let answer = decider.decide(&question.seen, &question.state);
     let Cost { fuel, memory_bytes } = answer.cost.unwrap_or_default();
     let usage = Usage { fuel, memory_bytes, took: Duration::ZERO };
-    let verdicts = world.answer(scaling::Answer { result: answer.result.clone(), usage });
+    let verdicts = world.answer(dynamite_core::Answer { result: answer.result.clone(), usage });
     (verdicts, answer)
 }
 

@@ -1,5 +1,6 @@
 //! The policy of a case: what stands under `ScalingPolicy` in a configuration, as far as a decision depends on it.
 
+use dynamite_core::{Direction, KeptSignal, ThresholdRule};
 use jiff::SignedDuration;
 
 use crate::config::read::{Fields, Reader};
@@ -7,7 +8,6 @@ use crate::config::tree::{Node, Span, Value};
 use crate::config::words::{OPERATORS, UNITS, Words};
 use crate::config::{MetricWindow, ModuleConfig, longest};
 use crate::metrics::MetricName;
-use crate::scaling::{Direction, KeptSignal, ThresholdRule};
 use crate::wasm::Limits;
 
 /// The keys of a window.

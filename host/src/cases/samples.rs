@@ -2,10 +2,10 @@
 //!
 //! The same description gives the same samples on every run.
 
+use dynamite_core::Sample;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::metrics::parse_timestamp;
-use crate::scaling::Sample;
 
 /// The most samples of one series: a day and more at ten seconds.
 pub(super) const COUNT_MAX: usize = 10_000;

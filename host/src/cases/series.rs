@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use dynamite_core::{Sample, SeenInstance};
 use jiff::{SignedDuration, Timestamp};
 
 use super::file::text_of;
@@ -12,7 +13,6 @@ use crate::config::MetricWindow;
 use crate::config::read::{At, Fields, Reader, shortened};
 use crate::config::suggest::one_of;
 use crate::config::tree::{Node, Value};
-use crate::scaling::{Sample, SeenInstance};
 
 /// The keys of a description of samples.
 const SERIES: [&str; 13] = [

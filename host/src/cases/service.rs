@@ -1,15 +1,15 @@
 //! The service of a case and its instances.
 
+use dynamite_core::{
+    Bounds, InstanceState, NUMBER_MAX, PastAction, PolicyUse, Ports, SeenInstance, SeenService, ServiceSpec,
+    Slot,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::config::UnitFile;
 use crate::config::read::{Fields, Reader};
 use crate::config::tree::{Node, Value};
 use crate::config::words::Words;
-use crate::scaling::{
-    Bounds, InstanceState, NUMBER_MAX, PastAction, PolicyUse, Ports, SeenInstance, SeenService, ServiceSpec,
-    Slot,
-};
 
 const SERVICE: [&str; 8] = [
     "name",

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use dynamite_core::SeenInstance;
 use jiff::{SignedDuration, Timestamp};
 
 use super::expect::{Course, Expectation};
@@ -12,7 +13,6 @@ use super::series::{Context, Given};
 use super::service::Service;
 use crate::config::read::{At, Fields};
 use crate::config::tree::{Node, Value};
-use crate::scaling::SeenInstance;
 
 const STEP: [&str; 7] = ["at", "every", "for", "instances", "windows", "load", "expect"];
 const LOAD: [&str; 5] = ["value", "values", "ramp", "wave", "period"];

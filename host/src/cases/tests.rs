@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use dynamite_core::{Observation, Proposal, Verdict};
+
 use super::FORMAT;
 use super::decider::{Builtin, Pure, Subject};
 use super::file::{Kind, Suite, read, read_text};
 use super::fit::misfits;
 use super::play::{Played, play};
-use crate::scaling::{Observation, Proposal, Verdict};
 use crate::wasm::{CallError, Limits, Log, Run};
 
 /// A policy that is a function of what it sees and of its state.
@@ -229,7 +230,7 @@ cases:
 ";
     let newest = |seen: &Observation, _: &[u8]| {
         let now = u64::try_from(seen.now.as_millisecond()).unwrap_or_default();
-        let now = |series: &&crate::scaling::SeenSeries| series.at_ms.last() == Some(&now);
+        let now = |series: &&dynamite_core::SeenSeries| series.at_ms.last() == Some(&now);
         let fresh = seen.windows[0].series.iter().filter(now).filter_map(|series| series.values.last());
         let sum: f64 = fresh.sum();
         verdict(Proposal::To(if sum > 20.0 { 3 } else { 0 }), "", &[])

@@ -6,6 +6,11 @@ mod differential;
 
 use std::collections::BTreeMap;
 
+use dynamite_core::{
+    ActionId, Answer, Cause, Decision, Directions, Effects, Event, Input, InstanceState, Look, ModuleUse,
+    Observation, Order, Outcome, Past, Planner, PolicyError, PolicyUse, Question, SeenInstance, SeenService,
+    ServiceId, ServiceState, Situation, Spec, Stored, Task, Use, Verdict, WindowSpec, Wish,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::decider::Contestant;
@@ -13,11 +18,6 @@ use super::file::Case;
 use super::given::{Arrivals, Incoming};
 use super::steps::Step;
 use crate::config::MetricWindow;
-use crate::scaling::{
-    ActionId, Answer, Cause, Decision, Directions, Effects, Event, Input, InstanceState, Look, ModuleUse,
-    Observation, Order, Outcome, Past, Planner, PolicyError, PolicyUse, Question, SeenInstance, SeenService,
-    ServiceId, ServiceState, Situation, Spec, Stored, Task, Use, Verdict, WindowSpec, Wish,
-};
 
 /// How long a policy may not be asked, at most. Each step asks it anyway.
 const INTERVAL: SignedDuration = SignedDuration::from_secs(10);

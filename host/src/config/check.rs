@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use dynamite_core::{Bounds, Ports};
+use dynamite_units::is_global;
 use indexmap::IndexMap;
 
 use super::file::{self, File, Kind};
@@ -16,8 +18,6 @@ use super::tree::Span;
 use super::units::{Missing, UnitFileProblem, UnitSource};
 use super::{Config, Role, Service, UnitFile, endpoint, is_template};
 use crate::config::FleetEndpoint;
-use crate::fleet::unit_file::is_global;
-use crate::scaling::{Bounds, Ports};
 
 /// The `type` of services that live and die with the instances of another.
 pub(super) const ATTACHED_TYPE: &str = "attached_service";

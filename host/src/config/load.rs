@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use dynamite_units::UnitOption;
 use indexmap::IndexMap;
 
 use super::check::Checker;
@@ -11,7 +12,6 @@ use super::report::{Diagnostic, Report, Source};
 use super::tree::{self, Node, Span, Value};
 use super::units::{Folders, ParseUnit, Stored, UnitSource, read_limited};
 use super::{Config, file};
-use crate::fleet::UnitOption;
 
 /// Where unit files are when `ServiceFiles` does not say.
 pub const SERVICE_FOLDER_DEFAULT: &str = "/etc/dynamite/service-files";

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use dynamite_core::ThresholdRule;
 use indexmap::IndexMap;
 use jiff::SignedDuration;
 
@@ -11,7 +12,6 @@ use super::policy_file::{Kind, Policy, Wasm, Window};
 use super::read::At;
 use super::{MetricWindow, PolicyKind, ScalingPolicy, WasmPolicy};
 use crate::metrics::MetricName;
-use crate::scaling::ThresholdRule;
 use crate::wasm::Limits;
 
 /// The longest period, in seconds: a year. A longer one is a mistake, and time must not overflow.

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use dynamite_core::Operator;
+
 use super::read::{At, Fields, Reader, shortened};
 use super::tree::{Node, Span, Value};
 use super::words::{OPERATORS, UNITS};
-use crate::scaling::Operator;
 
 /// The keys of a metric over some time.
 pub(super) const WINDOW: &[&str] =

@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use dynamite_core::Operator;
 use indexmap::IndexMap;
 
 use super::Role;
 use super::check::{Checker, Entries, Entry};
 use super::policy_file::{Kind, Policy};
 use super::read::{At, shortened};
-use crate::scaling::Operator;
 
 /// How many services of a cycle are named.
 const CYCLE_NAMES_MAX: usize = 20;

@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
+use dynamite_core::{
+    Blueprint, Direction, Directions, KeptSignal, ModuleUse, PolicyUse, ServiceSpec, SignalSpec, Spec,
+    ThresholdUse, UnitTemplate, WindowSpec,
+};
 use indexmap::IndexMap;
 use jiff::SignedDuration;
 
 use super::{Config, MetricWindow, PolicyKind, Role, Service, UnitFile};
-use crate::fleet::unit_file;
-use crate::scaling::{
-    Blueprint, Direction, Directions, KeptSignal, ModuleUse, PolicyUse, ServiceSpec, SignalSpec, Spec,
-    ThresholdUse, UnitTemplate, WindowSpec,
-};
 
 /// Every signal that is read, also by policies that no service names, over the longest span that one wants.
 pub(crate) fn longest<'w>(windows: impl Iterator<Item = &'w MetricWindow>) -> Vec<KeptSignal> {
@@ -94,7 +93,7 @@ impl UnitFile {
     pub(crate) fn template(&self) -> UnitTemplate {
         // Options are text and nothing else, so writing them cannot fail.
         let text = serde_json::to_string(&self.options).unwrap_or_default();
-        let blueprint = Arc::new(Blueprint { text, hash: unit_file::hash(&self.options) });
+        let blueprint = Arc::new(Blueprint { text, hash: dynamite_units::hash(&self.options) });
         UnitTemplate { file: self.name.clone(), blueprint }
     }
 }

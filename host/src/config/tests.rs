@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use dynamite_units::UnitOption;
 use indexmap::IndexMap;
 
 use super::{Loaded, ModuleLoader, UnitFileProblem, from_stored, load};
-use crate::fleet::UnitOption;
 
 mod hostile;
 mod messages;

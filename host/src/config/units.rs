@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use dynamite_units::UnitOption;
 use indexmap::IndexMap;
 
 use crate::config::UnitFile;
-use crate::fleet::{UnitOption, unit_file};
 
 /// The largest unit file, in bytes. fleet keeps units in etcd, whose values must be far smaller than a megabyte.
 const UNIT_FILE_BYTES_MAX: u64 = 256 * 1024;
@@ -26,21 +26,21 @@ pub struct UnitFileProblem {
     pub message: String,
 }
 
-/// Reads the bytes of a unit file as [`unit_file::parse_bytes`] does, and checks what fleet would refuse.
+/// Reads the bytes of a unit file as [`dynamite_units::parse_bytes`] does, and checks what fleet would refuse.
 ///
 /// # Errors
 /// Everything that is wrong with the file.
 pub fn parse_unit(bytes: &[u8]) -> Result<Vec<UnitOption>, Vec<UnitFileProblem>> {
-    let options = unit_file::parse_bytes(bytes).map_err(|errors| {
-        let problem = |error: unit_file::Error| UnitFileProblem {
+    let options = dynamite_units::parse_bytes(bytes).map_err(|errors| {
+        let problem = |error: dynamite_units::Error| UnitFileProblem {
             line: error.line,
             column: error.column,
             message: error.problem.to_string(),
         };
         errors.into_iter().map(problem).collect::<Vec<_>>()
     })?;
-    unit_file::check_options(&options).map_err(|errors| {
-        let problem = |error: unit_file::OptionError| UnitFileProblem {
+    dynamite_units::check_options(&options).map_err(|errors| {
+        let problem = |error: dynamite_units::OptionError| UnitFileProblem {
             line: 0,
             column: 0,
             message: error.to_string(),

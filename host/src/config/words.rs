@@ -1,7 +1,8 @@
 //! The words that stand for something in the file, and what people write in their place.
 
+use dynamite_core::Operator;
+
 use super::Cleanup;
-use crate::scaling::Operator;
 
 /// Words with what they mean, and other spellings with the word that is right.
 pub(crate) struct Words<T: 'static> {

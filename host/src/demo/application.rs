@@ -72,7 +72,7 @@ mod tests {
     use super::*;
     use crate::config::{ModuleLoader, load, parse_unit};
     use crate::demo::story::SERVICES;
-    use crate::scaling::Direction;
+    use dynamite_core::Direction;
 
     fn here<'h>() -> Here<'h> {
         Here { program: Path::new("/opt/a b/50%/$x"), pid: 4711, etcd: "http://127.0.0.1:1", policy: None }

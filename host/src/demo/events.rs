@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use dynamite_core::{self as scaling, Deed, Line, Outcome, Reason};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::time::Instant;
 use tracing::field::{Field, Visit};
@@ -15,7 +16,6 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::story::{Decided, Way};
 use crate::journal::{EngineEvent, Event, Happened, Journal, LogDedup};
-use crate::scaling::{self, Deed, Line, Outcome, Reason};
 
 /// How many lines may wait to be shown; there are a few each second.
 const LINES_MAX: usize = 1_000;

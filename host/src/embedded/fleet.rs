@@ -6,7 +6,6 @@
 
 pub mod api;
 pub mod behaviour;
-pub mod lexer;
 pub mod model;
 mod record;
 mod serve;
@@ -19,6 +18,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use dynamite_units::UnitOption;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::broadcast;
 use tokio::task::JoinSet;
@@ -32,7 +32,7 @@ pub use systemd::{Forgetful, Found, Kept, Place, Registry, Systemd, SystemdState
 use super::http;
 use crate::config::FleetEndpoint;
 use crate::crowd::Crowd;
-use crate::fleet::{DesiredState, UnitOption};
+use crate::fleet::DesiredState;
 use model::{Cluster, PutBody};
 use serve::Shared;
 use simulated::Simulated;

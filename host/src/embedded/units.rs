@@ -26,12 +26,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use dynamite_units::UnitOption;
 use rustix::process::getuid;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::fleet::{Found, Place, Systemd, SystemdState};
-use crate::fleet::UnitOption;
 use actor::{Actor, Needed};
 use folder::Folder;
 use identity::Identity;

@@ -6,17 +6,18 @@
 
 use std::time::Duration;
 
+use dynamite_core::{
+    Claim, CooldownRecord, Health, InstancePlan, Intent, Loss, Order, Outcome, PlannedUnit, ServiceId, Task,
+};
+use dynamite_units::UnitOption;
 use tokio::time::{Instant, sleep};
 
 use super::World;
 use super::context::{Chain, Context, LeadershipLost};
 use super::inventory::health_of;
-use crate::fleet::{DesiredState, Error, Fleet, Unit, UnitOption, unit_file};
+use crate::fleet::{DesiredState, Error, Fleet, Unit};
 use crate::journal::EngineEvent;
 use crate::record;
-use crate::scaling::{
-    Claim, CooldownRecord, Health, InstancePlan, Intent, Loss, Order, Outcome, PlannedUnit, ServiceId, Task,
-};
 
 /// How long a unit may neither run nor be on its way. fleet needs 2 to 7 s to bring it to a machine; one that no machine
 /// accepts, or that systemd starts over and over, waits for ever.
@@ -50,7 +51,7 @@ fn options(unit: &PlannedUnit) -> Result<Vec<UnitOption>, Trouble> {
 /// Whether the intent names the unit, with the unit file that it has.
 fn is_intended(intent: &Intent, unit: &Unit) -> bool {
     let hashes = intent.units.get(&unit.name);
-    hashes.is_some_and(|hashes| hashes.contains(&unit_file::hash(&unit.options)))
+    hashes.is_some_and(|hashes| hashes.contains(&dynamite_units::hash(&unit.options)))
 }
 
 impl<W: World> Context<W> {

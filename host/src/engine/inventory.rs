@@ -1,10 +1,10 @@
 //! What fleet knows, as of the last look: fleet has no watch, so it is asked again and again.
 
+use dynamite_core::{Health, Look, Loss};
 use indexmap::IndexMap;
 use tokio::time::Instant;
 
 use crate::fleet::{DesiredState, Error, Fleet, Unit, UnitState};
-use crate::scaling::{Health, Look, Loss};
 
 /// What is known of one unit.
 #[derive(Clone, Debug, Default)]

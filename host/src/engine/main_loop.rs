@@ -6,6 +6,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use dynamite_core::{
+    ActionId, Effects, Input, Outcome, Phase, Planner, PolicyId, ServiceId, ServiceState, Use,
+};
 use futures_util::stream::{FuturesUnordered, SelectAll};
 use futures_util::{Stream, StreamExt};
 use jiff::Timestamp;
@@ -25,9 +28,6 @@ use crate::metrics::Metrics;
 use crate::modules::{Answered, Modules};
 use crate::record::{self, Contents, Status};
 use crate::registrations::registrations;
-use crate::scaling::{
-    ActionId, Effects, Input, Outcome, Phase, Planner, PolicyId, ServiceId, ServiceState, Use,
-};
 use crate::store::Change;
 
 /// Something that the loop waits for.

@@ -3,11 +3,11 @@
 
 use std::sync::{Arc, Mutex};
 
+use dynamite_core::{Effects, Event, Input, Planner};
 use jiff::Timestamp;
 
 use super::sim::{self, By};
 use crate::fakes::{Collected, Universe, begin_life};
-use crate::scaling::{Effects, Event, Input, Planner};
 
 /// A run in which a process dies at a call and another goes on: what was told.
 fn run(by: By, dies_at: u64) -> Arc<Collected> {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use dynamite_core::Bounds;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::test_config::{self, Given, service};
@@ -11,7 +12,6 @@ use crate::config::{Config, Role};
 use crate::engine::{Parts, World};
 use crate::fakes::{Link, Universe, begin_life};
 use crate::journal::Journal;
-use crate::scaling::Bounds;
 use crate::{lead, record};
 
 const TTL: Duration = Duration::from_secs(5);

@@ -1,14 +1,14 @@
 //! A small configuration for tests.
 
+use dynamite_core::{Bounds, Operator, Ports, ThresholdRule};
+use dynamite_units::UnitOption;
 use jiff::SignedDuration;
 use serde_json::json;
 
 use crate::config::{
     Cleanup, Config, EtcdPaths, MetricWindow, PolicyKind, Role, ScalingPolicy, Service, UnitFile, WasmPolicy,
 };
-use crate::fleet::UnitOption;
 use crate::metrics::MetricName;
-use crate::scaling::{Bounds, Operator, Ports, ThresholdRule};
 use crate::wasm::Limits;
 
 /// What a test cares about.

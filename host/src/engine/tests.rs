@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dynamite_core::Cooldown;
 use jiff::Timestamp;
 
 use super::act::{Job, Outcome};
@@ -10,7 +11,6 @@ use super::inventory::Inventory;
 use super::test_config::{Given, config, service};
 use crate::config::{Config, Role};
 use crate::record::{Action, CooldownRecord, InstanceRecord, Intent, Stored};
-use crate::scaling::Cooldown;
 use crate::store::Change;
 
 const BASE: i64 = 1_438_089_350;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dynamite_core::{Records, ServiceId, Slot, Trouble, Use};
 use tokio::time::sleep;
 
 use super::World;
@@ -10,7 +11,6 @@ use crate::clock::Clock;
 use crate::health::Stage;
 use crate::journal::EngineEvent;
 use crate::record::{self, Status};
-use crate::scaling::{Records, ServiceId, Slot, Trouble, Use};
 use crate::store::Store;
 
 /// How many keys are deleted in one go.

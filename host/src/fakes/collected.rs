@@ -2,10 +2,10 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use dynamite_core::{self as scaling, Decision, Input};
 use jiff::Timestamp;
 
 use crate::journal::{Event, Happened, Journal};
-use crate::scaling::{self, Decision, Input};
 
 /// What was told.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::scaling::{Observation, Proposal, Verdict};
+use dynamite_core::{Observation, Proposal, Verdict};
 
 /// What decides.
 type Decides = dyn Fn(&Observation, &[u8]) -> Verdict + Send + Sync;

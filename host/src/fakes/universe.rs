@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use dynamite_units::UnitOption;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 
 use super::FakePolicy;
-use crate::fleet::{DesiredState, Unit, UnitOption, UnitState, unit_file};
+use crate::fleet::{DesiredState, Unit, UnitState};
 use crate::store::Change;
 
 /// How long systemd takes to bring a unit up or to let it go.
@@ -154,7 +155,7 @@ impl Universe {
             return lingers.then(|| state("deactivating", "stop", String::new()));
         };
         let launched_at = unit.launched_at?;
-        let hash = unit_file::hash(&unit.options);
+        let hash = dynamite_units::hash(&unit.options);
         Some(match () {
             () if launched_at.elapsed() < SYSTEMD_TIME => state("activating", "start-pre", hash),
             () if unit.broken => state("failed", "failed", hash),

@@ -9,13 +9,13 @@ mod reply;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dynamite_units::{NAME_BYTES_MAX, UnitOption, check_options, check_usable_name, is_template};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::unit_file::{NAME_BYTES_MAX, check_options, check_usable_name, is_template};
-use super::{DesiredState, Error, Fleet, Unit, UnitOption, UnitState};
+use super::{DesiredState, Error, Fleet, Unit, UnitState};
 use crate::config::FleetEndpoint;
 use answer::{ListedUnit, OneUnit, Page, StateRow};
 use reply::{Reply, Request, garbled, invalid};

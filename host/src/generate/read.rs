@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use dynamite_units::{check_usable_name, is_template};
 use jiff::SignedDuration;
 
 use super::description::{Description, Metric, Phase, Registration, Template, Whose};
@@ -14,7 +15,6 @@ use crate::config::read::{At, Fields, Reader, shortened};
 use crate::config::report::{Diagnostic, Source};
 use crate::config::suggest::one_of;
 use crate::config::tree::{self, Node, Span, Value};
-use crate::fleet::unit_file::{check_usable_name, is_template};
 
 const FILE: [&str; 5] = ["application_base_path", "metrics_base_path", "seed", "registrations", "metrics"];
 const METRIC: [&str; 8] =
@@ -28,7 +28,7 @@ const EVERY_DEFAULT: SignedDuration = SignedDuration::from_secs(10);
 /// The shortest distance: it takes etcd about as long to write one, and time stamps have no more digits.
 const EVERY_MIN: SignedDuration = SignedDuration::from_millis(1);
 /// The most samples in all: as many as Dynamite keeps.
-const SAMPLES_MAX: usize = crate::scaling::SAMPLES_MAX;
+const SAMPLES_MAX: usize = dynamite_core::SAMPLES_MAX;
 
 /// Reads the description that the flags name. Their paths beat those of the file.
 ///

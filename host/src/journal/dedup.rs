@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use dynamite_core::{Cause, Decision, Direction, Event, Line, Outcome, PolicyId, Reason, ServiceId};
 use jiff::{SignedDuration, Timestamp};
-
-use crate::scaling::{Cause, Decision, Direction, Event, Line, Outcome, PolicyId, Reason, ServiceId};
 
 /// How long the same reason to hold is not told again.
 const AGAIN_AFTER: SignedDuration = SignedDuration::from_mins(5);
@@ -57,7 +56,7 @@ impl LogDedup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scaling::{Action, DecisionId, Deed, Grounds, Slot, Vote, Wish};
+    use dynamite_core::{Action, DecisionId, Deed, Grounds, Slot, Vote, Wish};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -128,7 +127,7 @@ mod tests {
         let held = decision(None, 0, SPENT);
         assert_eq!([dedup.news(&held).len(), dedup.news(&held).len()], [1, 0]);
         dedup.note(&Event::ActionEnded {
-            action: crate::scaling::ActionId { decision: DecisionId { term: 0, number: 1 }, index: 0 },
+            action: dynamite_core::ActionId { decision: DecisionId { term: 0, number: 1 }, index: 0 },
             service: "web".into(),
             slot: Some(Slot(1)),
             unit: "web@1.service".to_owned(),

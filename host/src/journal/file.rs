@@ -8,12 +8,12 @@ use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use dynamite_core::Input;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
 
 use super::{Happened, Journal};
-use crate::scaling::Input;
 
 /// How many lines may wait for the disk: some seconds of a busy daemon. What is beyond is left out, and counted.
 const LINES_MAX: usize = 10_000;

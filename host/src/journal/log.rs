@@ -2,8 +2,9 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use dynamite_core::{self as scaling, Decision, Outcome, Reason, ServiceId, Skipped};
+
 use super::{Consequence, EngineEvent, Event, Fate, Happened, Journal, LogDedup, SaidLevel};
-use crate::scaling::{self, Decision, Outcome, Reason, ServiceId, Skipped};
 
 /// What lines about answers of policies are called in `RUST_LOG`, as there may be thousands a second.
 const ANSWERS: &str = concat!(env!("CARGO_CRATE_NAME"), "::answers");

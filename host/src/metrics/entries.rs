@@ -1,9 +1,9 @@
 //! What instances write under metrics: the series that come of it, and every key that is still in etcd.
 
+use dynamite_core::{SAMPLES_MAX, SERIES_MAX, SeriesId};
 use jiff::Timestamp;
 
 use super::ledger::Ledger;
-use crate::scaling::{SAMPLES_MAX, SERIES_MAX, SeriesId};
 
 /// The most keys that are remembered for one entry: as many as a series has samples.
 const ENTRY_KEYS_MAX: usize = 100_000;

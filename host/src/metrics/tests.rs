@@ -1,7 +1,8 @@
 //! What comes out of keys that go in.
 
+use dynamite_core::SERIES_MAX;
+
 use super::*;
-use crate::scaling::SERIES_MAX;
 
 const BASE: i64 = 1_438_089_350;
 

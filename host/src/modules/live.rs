@@ -5,6 +5,7 @@ use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use dynamite_core::{Answer, FailureKind, PolicyError, PolicyId, Question, Usage};
 use futures_util::Stream;
 use futures_util::stream::poll_fn;
 use tokio::sync::mpsc::unbounded_channel;
@@ -19,7 +20,6 @@ use super::{Answered, Modules};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, Modules as Loaded, PolicyKind, WasmPolicy, takes};
 use crate::journal::{Consequence, EngineEvent, Journal, SaidLevel};
-use crate::scaling::{Answer, FailureKind, PolicyError, PolicyId, Question, Usage};
 use crate::wasm::{Host, Level, LoadError, Log, Module};
 
 /// A decision that took longer than this is a slow one. A usual one takes some 30 us.

@@ -3,12 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use dynamite_core::{Answer, FailureKind, PolicyError, Question, Usage};
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::spawn_blocking;
 
 use super::Answered;
 use super::lanes::{Lane, Lanes};
-use crate::scaling::{Answer, FailureKind, PolicyError, Question, Usage};
 
 /// How many answers a worker keeps until it hands them over. Waking the loop for each would cost both of them a fifth of what
 /// a decision takes; as many as this are made in a tenth of a millisecond.

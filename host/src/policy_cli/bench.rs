@@ -4,11 +4,12 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dynamite_core::{Observation, SeenSeries, SeenWindow};
+
 use crate::cases::decider::Subject;
 use crate::cases::file::{Case, Kind, read_text};
 use crate::cases::world::World;
 use crate::cli::{BenchArgs, EXIT_FAILURE, EXIT_OK, Size};
-use crate::scaling::{Observation, SeenSeries, SeenWindow};
 use crate::wasm::{CallError, Module};
 
 /// The distance of samples.

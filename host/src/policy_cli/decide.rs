@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use anyhow::Context as _;
+use dynamite_core::{Answer, Observation, PolicyError, Usage, Verdict};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -13,7 +14,6 @@ use crate::cases::expect::said;
 use crate::cases::play::{bounds, log_lines, summary};
 use crate::cases::world::{Verdicts, World};
 use crate::cli::{DecideArgs, EXIT_FAILURE, EXIT_OK, Format};
-use crate::scaling::{Answer, Observation, PolicyError, Usage, Verdict};
 use crate::wasm::{Log, Run};
 
 /// How much of a state is shown to people, in characters.

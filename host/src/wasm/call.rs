@@ -3,6 +3,7 @@
 use std::borrow::Borrow;
 use std::time::Duration;
 
+use dynamite_core::{Observation, Verdict};
 use sha2::{Digest, Sha256};
 use wasmtime::{Store, Trap};
 
@@ -12,7 +13,6 @@ use super::guest::{Guest, Log};
 use super::module::{Entry, Module};
 use super::ticker::TICK;
 use super::{Description, Limits, convert};
-use crate::scaling::{Observation, Verdict};
 
 /// What a module may hand over in one call, in bytes of ours: the largest state, reasons and names, with room.
 const ANSWER_BYTES_MAX: usize = 1 << 20;

@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 
+use dynamite_core::{
+    InstanceState, Observation, PastAction, Proposal, SeenInstance, SeenSeries, SeenService, SeenWindow,
+    Verdict,
+};
 use jiff::Timestamp;
 
 use super::Garbled;
 use super::bindings::dynamite::policy::types;
-use crate::scaling::{
-    InstanceState, Observation, PastAction, Proposal, SeenInstance, SeenSeries, SeenService, SeenWindow,
-    Verdict,
-};
 
 /// The longest reason, in bytes.
 pub const REASON_BYTES_MAX: usize = 1024;

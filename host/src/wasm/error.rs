@@ -1,7 +1,8 @@
 //! Why a module cannot be used, and why a call of it came to nothing.
 
+use dynamite_core::{FailureKind, PolicyError};
+
 use super::Limits;
-use crate::scaling::{FailureKind, PolicyError};
 
 /// Why a module cannot be used. The text says what its author should do.
 #[derive(Debug, thiserror::Error)]

@@ -3,8 +3,8 @@
 use dynamite::config::FleetEndpoint;
 use dynamite::embedded::fleet::{Failure, FleetServer, Options};
 use dynamite::fleet::http::HttpFleet;
-use dynamite::fleet::unit_file::{hash, parse};
 use dynamite::fleet::{DesiredState, Error, Fleet};
+use dynamite_units::{hash, parse};
 
 use crate::{Fixture, options};
 

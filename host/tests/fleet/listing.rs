@@ -120,7 +120,7 @@ async fn units_go_where_their_requirements_say() {
             .await;
     let put = |name: &str, key: &str, value: &str| {
         let mut options = options(1);
-        options.push(dynamite::fleet::UnitOption {
+        options.push(dynamite_units::UnitOption {
             section: "X-Fleet".into(),
             name: key.into(),
             value: value.into(),

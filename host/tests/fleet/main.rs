@@ -10,8 +10,8 @@ mod listing;
 mod transport;
 
 use dynamite::embedded::fleet::{FleetServer, Options};
-use dynamite::fleet::UnitOption;
 use dynamite::fleet::http::HttpFleet;
+use dynamite_units::UnitOption;
 use reqwest::{Client, Method, Response};
 use serde_json::{Value, json};
 

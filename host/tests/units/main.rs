@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use dynamite::embedded::{Embedded, Error, Options};
 use dynamite::fleet::http::HttpFleet;
-use dynamite::fleet::unit_file::parse;
 use dynamite::fleet::{DesiredState, Fleet};
+use dynamite_units::parse;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 

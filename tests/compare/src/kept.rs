@@ -2,8 +2,8 @@
 //!
 //! wasmtime is set up as Dynamite sets it up, but for the clock that ends calls: nothing here has to end.
 
+use dynamite_core::{Observation, Proposal, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use anyhow::{Context as _, Result, anyhow};
-use dynamite::scaling::{Observation, Proposal, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use dynamite_tests::bench::rule;
 use dynamite_tests::modules::{Target, module};
 use wasmtime::component::{Component, HasSelf, Linker};

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use dynamite_core::{Observation, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use anyhow::{Result, anyhow};
-use dynamite::scaling::{Observation, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use dynamite_tests::bench::rule;
 use mlua::{Function, HookTriggers, Lua, Table, VmState};
 

@@ -1,7 +1,7 @@
 //! Rhai: maps and arrays, filled by hand.
 
+use dynamite_core::{Observation, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use anyhow::{Result, anyhow};
-use dynamite::scaling::{Observation, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use dynamite_tests::bench::rule;
 use rhai::{AST, Array, Dynamic, Engine, Map, OptimizationLevel, Scope};
 

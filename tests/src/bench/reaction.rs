@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use dynamite::fleet::http::HttpFleet;
-use dynamite::fleet::{DesiredState, Fleet, UnitOption};
+use dynamite::fleet::{DesiredState, Fleet};
 use dynamite::store::connect::Api;
 use dynamite::store::{Change, Store};
+use dynamite_units::UnitOption;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 

@@ -1,6 +1,6 @@
 //! The rule that policies are measured with: the mean of each series over a threshold, for 10 series of 60 samples.
 
-use dynamite::scaling::{
+use dynamite_core::{
     InstanceState, Observation, Proposal, SeenInstance, SeenSeries, SeenService, SeenWindow, Verdict,
 };
 use jiff::Timestamp;

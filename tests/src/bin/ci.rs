@@ -25,9 +25,9 @@ const STEPS: [Step; 6] = [
         name: "policies",
         commands: &[
             "cargo clippy --quiet --target wasm32-unknown-unknown --workspace --exclude dynamite \
-             --exclude dynamite-tests -- -D warnings",
+             --exclude dynamite-core --exclude dynamite-tests --exclude dynamite-units -- -D warnings",
             "cargo build --quiet --target wasm32-unknown-unknown --workspace --exclude dynamite \
-             --exclude dynamite-tests --profile policy",
+             --exclude dynamite-core --exclude dynamite-tests --exclude dynamite-units --profile policy",
         ],
     },
     Step { name: "test", commands: &["cargo test --workspace --no-fail-fast"] },

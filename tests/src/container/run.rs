@@ -8,7 +8,6 @@ use std::process::ExitStatus;
 
 use anyhow::{Context, Result, ensure};
 use dynamite::embedded::fleet::Options;
-use dynamite::fleet::unit_file;
 use dynamite::store::Store;
 use dynamite::store::connect::Api;
 use tokio::process::Child;
@@ -179,7 +178,7 @@ fn places(etcd: &str) -> Result<[String; 2]> {
 /// Runs a command of the unit file, as systemd would, but with podman and with the test's places.
 fn exec(tools: &Tools, key: &str, (socket, etcd): (&Path, &str), log: &Path) -> Result<Child> {
     let text = std::fs::read_to_string(file("examples/fleet-unit/dynamite@.service"))?;
-    let options = unit_file::parse(&text).map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
+    let options = dynamite_units::parse(&text).map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
     let line = options.iter().find(|option| option.name == key).context("the key")?.value.clone();
     let line = line.strip_prefix("/bin/sh -c '").and_then(|line| line.strip_suffix('\'')).unwrap_or(&line);
     let config: PathBuf = file("examples/fleet-unit/config");

@@ -7,6 +7,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use dynamite_core::{
+    Answer, Bounds, Cause, Decision, Health, Input, InstanceState, Look, Observation, Operator, Ports,
+    Proposal, Sample, ThresholdRule, Usage, Verdict,
+};
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep_until};
 
@@ -20,10 +24,6 @@ use crate::engine::sim::{simulate, told_process};
 use crate::engine::test_config;
 use crate::fakes::{Collected, FakePolicy, Universe};
 use crate::metrics::MetricName;
-use crate::scaling::{
-    Answer, Bounds, Cause, Decision, Health, Input, InstanceState, Look, Observation, Operator, Ports,
-    Proposal, Sample, ThresholdRule, Usage, Verdict,
-};
 
 /// How many runs there are.
 const RUNS: u64 = 2_000;

@@ -1,11 +1,11 @@
 //! What a good configuration becomes.
 
+use dynamite_core::{Bounds, Operator, Ports, ThresholdRule};
 use jiff::SignedDuration;
 
 use super::{EXAMPLE, Files, good};
 use crate::config::{Cleanup, Config, FleetEndpoint, PolicyKind, Role};
 use crate::metrics::MetricName;
-use crate::scaling::{Bounds, Operator, Ports, ThresholdRule};
 
 /// Everything but the folders, which differ from run to run.
 fn shown(config: &Config) -> String {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use dynamite_units::UnitOption;
+
 use super::systemd::SystemdState;
-use crate::fleet::UnitOption;
 
 /// How long fleet takes for its part. Every duration may be zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,10 +14,10 @@ use std::time::Duration;
 
 use super::behaviour::{Behaviour, Timings};
 use super::systemd::{Found, Kept, Registry, Systemd};
-use crate::fleet::unit_file;
-use crate::fleet::{DesiredState, UnitOption};
+use crate::fleet::DesiredState;
 
 use agent::Placement;
+use dynamite_units::UnitOption;
 pub use write::{Failure, Put, PutBody};
 
 /// A machine of the cluster.
@@ -271,8 +271,8 @@ impl Cluster {
 
 impl Stored {
     fn new(options: Arc<[UnitOption]>, target: String) -> Self {
-        let scope = if unit_file::is_global(&options) { Scope::Global } else { Scope::OneMachine };
-        let hash = unit_file::hash(&options);
+        let scope = if dynamite_units::is_global(&options) { Scope::Global } else { Scope::OneMachine };
+        let hash = dynamite_units::hash(&options);
         Self { options, hash, target, scope, scheduled: None, reload_at: Duration::ZERO }
     }
 

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dynamite_units::{UnitOption, matches_glob};
+
 use super::behaviour::{Behaviour, Phase};
 use super::systemd::{Place, Systemd, SystemdState};
-use crate::fleet::UnitOption;
-use crate::fleet::unit_file::matches_glob;
 
 /// Says how a unit behaves, from its name and options.
 pub type Runner = Arc<dyn Fn(&str, &[UnitOption]) -> Behaviour + Send + Sync>;

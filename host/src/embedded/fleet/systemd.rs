@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use dynamite_units::UnitOption;
+
 use super::behaviour::Behaviour;
-use crate::fleet::UnitOption;
 
 /// A unit on a machine: its name, and the index of the machine in the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,12 +3,12 @@
 //! A supervisor may be of an older version than the Dynamite that finds it. So nothing here is taken out or renamed, and
 //! what is unknown is skipped.
 
+use dynamite_units::UnitOption;
 use serde::{Deserialize, Serialize};
 
 use super::identity::Identity;
 use super::outcome::Outcome;
 use crate::embedded::fleet::SystemdState;
-use crate::fleet::UnitOption;
 
 /// The one order that a supervisor takes, a line by itself.
 pub(super) const STOP: &str = "stop\n";

@@ -1,8 +1,9 @@
 //! fleet's answers. It leaves out what is empty, so every field is optional.
 
+use dynamite_units::UnitOption;
 use serde::Deserialize;
 
-use crate::fleet::{DesiredState, Unit, UnitOption, UnitState};
+use crate::fleet::{DesiredState, Unit, UnitState};
 
 /// A page of a listing.
 pub(super) trait Page {

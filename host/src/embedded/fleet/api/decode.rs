@@ -1,10 +1,10 @@
 //! The body of a PUT, read as leniently as Go reads JSON: keys in any case, unknown ones ignored, and whatever
 //! follows the first value too.
 
+use dynamite_units::UnitOption;
 use serde_json::{Map, Value};
 
 use super::super::model::PutBody;
-use crate::fleet::UnitOption;
 
 /// The name in the body, empty when left out, and the rest of it; or what is wrong.
 pub(super) fn put_body(bytes: &[u8]) -> Result<(String, PutBody), String> {

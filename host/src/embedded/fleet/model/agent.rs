@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use dynamite_units::is_template;
+
 use super::super::behaviour::Unload;
 use super::super::systemd::{Found, Place, SystemdState};
 use super::{Cluster, Scope, Stored};
 use crate::fleet::DesiredState;
-use crate::fleet::unit_file::is_template;
 
 /// A unit that is loaded on a machine.
 pub(super) struct Placement {

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use dynamite_units::{UnitOption, is_template, matches_glob, values};
+
 use super::{Cluster, Scope, Stored};
-use crate::fleet::unit_file::{is_template, matches_glob, values};
-use crate::fleet::{DesiredState, UnitOption};
+use crate::fleet::DesiredState;
 
 /// How often a pass repeats for units that depend on each other. Each round settles one link of a chain; longer chains
 /// wait for the next pass.

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::lexer;
+use dynamite_units::{NameError, OptionError, UnitOption, lexer};
+
 use super::super::systemd::Kept;
 use super::{Cluster, Scope, Stored};
-use crate::fleet::unit_file::{self, NameError, OptionError};
-use crate::fleet::{DesiredState, UnitOption};
+use crate::fleet::DesiredState;
 
 /// The body of a PUT, as far as fleet looks at it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Cluster {
     /// Makes, replaces or updates a unit.
     pub fn put(&mut self, now: Duration, name: &str, body: PutBody) -> Result<Put, Failure> {
         self.advance(now);
-        unit_file::check_name(name).map_err(|error| Failure::BadRequest(name_message(&error)))?;
+        dynamite_units::check_name(name).map_err(|error| Failure::BadRequest(name_message(&error)))?;
         if self.units.get(name).is_some_and(Stored::is_poisoned) {
             return Err(Failure::Internal);
         }
@@ -59,13 +59,13 @@ impl Cluster {
             check_options(&options)?;
             return self.store(now, name, &options, &body.desired);
         };
-        if !options.is_empty() && unit_file::hash(&options) != stored.hash {
+        if !options.is_empty() && dynamite_units::hash(&options) != stored.hash {
             return self.store(now, name, &options, &body.desired);
         }
         if body.desired.is_empty() {
             return Err(Failure::Conflict("must provide DesiredState to update existing unit".into()));
         }
-        if unit_file::is_template(name) && body.desired != DesiredState::Inactive.as_str() {
+        if dynamite_units::is_template(name) && body.desired != DesiredState::Inactive.as_str() {
             return Err(Failure::BadRequest(format!("cannot activate template {name:?}")));
         }
         self.retarget(now, name, body.desired)?;
@@ -83,7 +83,7 @@ impl Cluster {
         if DesiredState::from_word(target).is_none() {
             return Err(Failure::Internal);
         }
-        let options = lexer::parse(&unit_file::serialize(options)).map_err(|_| Failure::Internal)?;
+        let options = lexer::parse(&dynamite_units::serialize(options)).map_err(|_| Failure::Internal)?;
         let mut stored = Stored::new(Arc::from(options), target.to_owned());
         let scheduled = self.units.get(name).and_then(|old| old.scheduled);
         self.keep(name, &stored, scheduled)?;
@@ -183,8 +183,9 @@ impl Cluster {
 
 fn check_options(options: &[UnitOption]) -> Result<(), Failure> {
     // fleet reads its own text again before it looks at the requirements.
-    lexer::parse(&unit_file::serialize(options)).map_err(|error| Failure::BadRequest(error.to_string()))?;
-    let message = match unit_file::check_options(options).err().unwrap_or_default().into_iter().next() {
+    lexer::parse(&dynamite_units::serialize(options))
+        .map_err(|error| Failure::BadRequest(error.to_string()))?;
+    let message = match dynamite_units::check_options(options).err().unwrap_or_default().into_iter().next() {
         None | Some(OptionError::None | OptionError::LineTooLong { .. } | OptionError::BadSection { .. }) => {
             return Ok(());
         }

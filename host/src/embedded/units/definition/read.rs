@@ -12,7 +12,7 @@ use super::span::{self, Span};
 use super::specifiers;
 use super::words::{self, Escapes};
 use super::{AfterExit, Definition, File, KillMode};
-use crate::fleet::UnitOption;
+use dynamite_units::UnitOption;
 use rustix::process::Signal;
 
 /// How long starting and stopping may take: systemd's default.

@@ -4,7 +4,6 @@ use super::read::Reading;
 use super::*;
 use crate::embedded::units::identity::Identity;
 use crate::embedded::units::outcome::Outcome;
-use crate::fleet::unit_file;
 
 fn reading(text: &str) -> Reading {
     let unit = Identity {
@@ -14,7 +13,7 @@ fn reading(text: &str) -> Reading {
         boot: String::new(),
         user: 0,
     };
-    read(&unit, &unit_file::parse(text).unwrap())
+    read(&unit, &dynamite_units::parse(text).unwrap())
 }
 
 fn service(lines: &str) -> Definition {
