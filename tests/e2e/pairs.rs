@@ -2,7 +2,8 @@
 
 use anyhow::{Result, ensure};
 use dynamite::store::connect::Api;
-use dynamite_tests::scene::{Scene, eventually};
+use dynamite_tests::events::{decided, ended};
+use dynamite_tests::scene::Scene;
 
 /// How often it is tried; without exclusion every time left an orphan.
 const ROUNDS: i64 = 4;
@@ -21,17 +22,10 @@ async fn an_instance_goes_while_its_attached_unit_is_brought_back(api: Api) -> R
         scene.sample("any", second + 100, "5").await?;
         ensure!(scene.fleet.delete_foreign("apache_logging@8082.service").is_ok());
         let rounds = usize::try_from(round)? + 1;
-        let said = async |words: &str| {
-            eventually(&daemon, async || {
-                ensure!(daemon.log().matches(words).count() == rounds, "round {round}: not `{words}`");
-                Ok(())
-            })
-            .await
-        };
-        said("replace apache_logging@8082.service").await?;
+        daemon.until_times(rounds, &decided("mend", "apache_logging@8082.service")).await?;
         scene.sample("any", second + 115, "5").await?;
         scene.until_apaches(&[8080, 8081], &daemon).await?;
-        said("apache@8082.service is gone").await?;
+        daemon.until_times(rounds, &ended("apache@8082.service", "stopped")).await?;
     }
     ensure!(scene.fleet.units().len() == 6, "nothing is left behind: {:?}", scene.fleet.units());
     Ok(())
