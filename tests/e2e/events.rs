@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::policies::{TARGET, configure, load_of_two};
+use crate::scaling::scaled_to_three;
 
 const HOST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../host");
 
@@ -22,13 +23,7 @@ async fn the_file_has_each_event_as_a_line_and_each_hold_that_the_log_has_once()
     let file = scene.config_path().with_file_name("events.ndjson");
     scene.events = Events::Into(file.clone());
     scene.configure(&CONFIG.replace("max_instance: 5", "max_instance: 3"))?;
-    let daemon = scene.dynamite()?;
-    scene.until_apaches(&[8080, 8081], &daemon).await?;
-    scene.until_running(&daemon).await?;
-    for second in [0, 15] {
-        scene.sample("first", second, "95").await?;
-    }
-    scene.until_apaches(&[8080, 8081, 8082], &daemon).await?;
+    let daemon = scaled_to_three(&scene).await?;
     // The cooldown is over at 75.
     for second in [75, 90, 91, 92] {
         scene.sample("first", second, "95").await?;

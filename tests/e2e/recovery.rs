@@ -11,6 +11,8 @@ use dynamite_tests::scene::{Scene, eventually};
 use dynamite_units::UnitOption;
 use serde_json::json;
 
+use crate::scaling::scaled_to_three;
+
 /// What the original wrote, as read off a running one: keys and values.
 const ORIGINAL: &str = include_str!("original_state.json");
 
@@ -55,13 +57,7 @@ async fn a_killed_one_is_followed_by_one_that_goes_on_v3() -> Result<()> {
 
 async fn a_cooldown_and_a_trigger_outlive_the_process(api: Api) -> Result<()> {
     let scene = Scene::start(api).await?;
-    let daemon = scene.dynamite()?;
-    scene.until_apaches(&[8080, 8081], &daemon).await?;
-    scene.until_running(&daemon).await?;
-    for second in [0, 15] {
-        scene.sample("first", second, "95").await?;
-    }
-    scene.until_apaches(&[8080, 8081, 8082], &daemon).await?;
+    let daemon = scaled_to_three(&scene).await?;
     // Cooling down until 75. A period that begins then is known to the next process from what is in etcd.
     for second in [30, 74, 75, 80] {
         scene.sample("first", second, "95").await?;

@@ -3,9 +3,22 @@
 use anyhow::{Result, ensure};
 use dynamite::store::Store;
 use dynamite::store::connect::Api;
+use dynamite_tests::daemon::Daemon;
 use dynamite_tests::events::fired;
 use dynamite_tests::scene::{Scene, eventually};
 use serde_json::json;
+
+/// The example with a third instance, which samples of second 0 and 15 brought.
+pub(crate) async fn scaled_to_three(scene: &Scene) -> Result<Daemon> {
+    let daemon = scene.dynamite()?;
+    scene.until_apaches(&[8080, 8081], &daemon).await?;
+    scene.until_running(&daemon).await?;
+    for second in [0, 15] {
+        scene.sample("first", second, "95").await?;
+    }
+    scene.until_apaches(&[8080, 8081, 8082], &daemon).await?;
+    Ok(daemon)
+}
 
 async fn the_example_scales(api: Api) -> Result<()> {
     let scene = Scene::start(api).await?;
