@@ -164,8 +164,7 @@ impl Signals {
 
     fn read(&mut self, reading: Reading, is_live: bool, turn: &mut Turn<'_>) {
         let Reading { series: id, at, value } = reading;
-        let found = self.series.get_mut(id.place as usize).and_then(Option::as_deref_mut);
-        let Some(series) = found.filter(|found| found.id == id) else { return };
+        let Some(series) = find(&mut self.series, id) else { return };
         let before = series.window.len();
         let is_crowded = self.samples_held >= SAMPLES_MAX;
         let samples_max = if is_crowded { before.max(1) } else { SERIES_SAMPLES_MAX };
@@ -201,8 +200,7 @@ impl Signals {
     fn tell_released(&mut self, turn: &mut Turn<'_>) {
         let is_crowded = self.samples_held >= SAMPLES_MAX;
         for id in self.let_go.drain(..) {
-            let found = self.series.get_mut(id.place as usize).and_then(Option::as_deref_mut);
-            let Some(series) = found.filter(|found| found.id == id) else { continue };
+            let Some(series) = find(&mut self.series, id) else { continue };
             series.has_let_go = false;
             // Full, it wants no more than it holds, and else what its span reaches.
             let is_full = is_crowded || series.window.len() >= SERIES_SAMPLES_MAX;
@@ -216,8 +214,7 @@ impl Signals {
     pub(super) fn fresh(&mut self, turn: &mut Turn<'_>, live: bool) -> Vec<Fresh> {
         let mut fresh = Vec::with_capacity(self.held_back.len());
         for id in self.held_back.drain(..) {
-            let found = self.series.get_mut(id.place as usize).and_then(Option::as_deref_mut);
-            let Some(series) = found.filter(|found| found.id == id) else { continue };
+            let Some(series) = find(&mut self.series, id) else { continue };
             series.is_held_back = false;
             let signal = series.signal;
             let new = series.window.since(series.shown);
@@ -289,4 +286,9 @@ impl Signals {
             series: series.collect(),
         }
     }
+}
+
+/// A series, unless another one has its place by now.
+fn find(all: &mut [Option<Box<Series>>], id: SeriesId) -> Option<&mut Series> {
+    all.get_mut(id.place as usize)?.as_deref_mut().filter(|found| found.id == id)
 }
