@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use dynamite_core::{Bounds, Direction, Ports, ThresholdRule};
+use dynamite_core::{Bounds, Direction, Ports, Slot, ThresholdRule, is_template, slot_of, unit_name};
 use dynamite_units::UnitOption;
 use indexmap::IndexMap;
 use jiff::SignedDuration;
@@ -158,10 +158,6 @@ pub struct UnitFile {
     pub options: Vec<UnitOption>,
 }
 
-fn is_template(file_name: &str) -> bool {
-    file_name.rsplit_once('.').is_some_and(|(stem, _)| stem.ends_with('@'))
-}
-
 impl UnitFile {
     /// Whether the file is a template, of which any number of instances can run.
     #[must_use]
@@ -172,23 +168,13 @@ impl UnitFile {
     /// The name of the unit with this number; the file's own name when it is no template.
     #[must_use]
     pub fn unit_name(&self, number: u32) -> String {
-        match self.name.rsplit_once('.') {
-            Some((stem, suffix)) if stem.ends_with('@') => format!("{stem}{number}.{suffix}"),
-            _ => self.name.clone(),
-        }
+        unit_name(&self.name, Slot(number))
     }
 
-    /// The number of a unit of this template: 8080 for `apache@8080.service` and `apache@.service`.
+    /// The number of a unit of this template: 8080 for `apache@8080.service` and `apache@.service`; `None` if it is none.
     #[must_use]
     pub fn number_of(&self, unit_name: &str) -> Option<u32> {
-        let (stem, suffix) = self.name.rsplit_once('.')?;
-        let (unit_stem, unit_suffix) = unit_name.rsplit_once('.')?;
-        if !stem.ends_with('@') || suffix != unit_suffix {
-            return None;
-        }
-        let digits = unit_stem.strip_prefix(stem)?;
-        // Only the canonical spelling is a number of ours: `+1` and `007` parse too.
-        digits.parse().ok().filter(|number: &u32| number.to_string() == digits)
+        slot_of(&self.name, unit_name).filter(|_| self.is_template()).map(|slot| slot.0)
     }
 }
 

@@ -41,7 +41,7 @@ pub use population::{Bounds, Instance, Mended, NUMBER_MAX, Phase, Population, Po
 pub use reason::{Firing, Loss, Reason};
 pub use spec::{
     Blueprint, Difference, Directions, KeptSignal, ModuleUse, PolicyUse, ServiceSpec, SignalSpec, Spec,
-    ThresholdUse, UnitTemplate, WindowSpec, stem,
+    ThresholdUse, UnitTemplate, WindowSpec, is_template, slot_of, stem, unit_name,
 };
 pub use stored::{CooldownRecord, Intent, IntentAction, Stored};
 pub use threshold::{Cooldown, Operator, Threshold, ThresholdRule};

@@ -173,30 +173,19 @@ impl UnitTemplate {
     /// Whether any number of units can be made from it.
     #[must_use]
     pub fn is_template(&self) -> bool {
-        self.parts().is_some()
-    }
-
-    /// What stands before and after the slot in a unit's name; `None` if it is one unit.
-    fn parts(&self) -> Option<(&str, &str)> {
-        self.file.rsplit_once('.').filter(|(stem, _)| stem.ends_with('@'))
+        is_template(&self.file)
     }
 
     /// The name of the unit in a slot; the file's own name when it is one unit.
     #[must_use]
     pub fn unit_name(&self, slot: Slot) -> String {
-        match self.parts() {
-            Some((stem, suffix)) => format!("{stem}{slot}.{suffix}"),
-            None => self.file.clone(),
-        }
+        unit_name(&self.file, slot)
     }
 
     /// The slot of a unit made from this: 8080 for `apache@8080.service`, 0 if it is one unit.
     #[must_use]
     pub fn slot_of(&self, unit: &str) -> Option<Slot> {
-        let Some((stem, suffix)) = self.parts() else { return (self.file == unit).then_some(Slot(0)) };
-        let digits = unit.strip_prefix(stem)?.strip_suffix(suffix)?.strip_suffix('.')?;
-        // Only the canonical spelling is a slot of ours: `+1` and `007` parse too.
-        digits.parse().ok().filter(|slot: &u32| slot.to_string() == digits).map(Slot)
+        slot_of(&self.file, unit)
     }
 
     /// What the names of all its units begin with, up to and with the `@`; the whole name if it is one unit.
@@ -204,6 +193,35 @@ impl UnitTemplate {
     pub fn stem(&self) -> &str {
         stem(&self.file)
     }
+}
+
+/// What stands before and after the slot in the name of a unit that is made from a file; `None` if it is one unit.
+fn parts(file: &str) -> Option<(&str, &str)> {
+    file.rsplit_once('.').filter(|(stem, _)| stem.ends_with('@'))
+}
+
+/// Whether any number of units can be made from a file of this name.
+#[must_use]
+pub fn is_template(file: &str) -> bool {
+    parts(file).is_some()
+}
+
+/// The name of the unit in a slot that is made from a file of this name; the file's own name when it is one unit.
+#[must_use]
+pub fn unit_name(file: &str, slot: Slot) -> String {
+    match parts(file) {
+        Some((stem, suffix)) => format!("{stem}{slot}.{suffix}"),
+        None => file.to_owned(),
+    }
+}
+
+/// The slot of a unit that is made from a file of this name, 0 if it is one unit; `None` if it is not made from it.
+#[must_use]
+pub fn slot_of(file: &str, unit: &str) -> Option<Slot> {
+    let Some((stem, suffix)) = parts(file) else { return (file == unit).then_some(Slot(0)) };
+    let digits = unit.strip_prefix(stem)?.strip_suffix(suffix)?.strip_suffix('.')?;
+    // Only the canonical spelling is a slot of ours: `+1` and `007` parse too.
+    digits.parse().ok().filter(|slot: &u32| slot.to_string() == digits).map(Slot)
 }
 
 /// The part of a unit's name that all units of its template share: with the `@`; the whole name if it has none.

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dynamite_core::{Bounds, Ports};
+use dynamite_core::{Bounds, Ports, is_template};
 use dynamite_units::is_global;
 use indexmap::IndexMap;
 
@@ -16,7 +16,7 @@ use super::read::{At, Reader, shortened};
 use super::report::{Diagnostic, Source};
 use super::tree::Span;
 use super::units::{Missing, UnitFileProblem, UnitSource};
-use super::{Config, Role, Service, UnitFile, endpoint, is_template};
+use super::{Config, Role, Service, UnitFile, endpoint};
 use crate::config::FleetEndpoint;
 
 /// The `type` of services that live and die with the instances of another.
