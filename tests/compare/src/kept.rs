@@ -2,8 +2,8 @@
 //!
 //! wasmtime is set up as Dynamite sets it up, but for the clock that ends calls: nothing here has to end.
 
-use dynamite_core::{Observation, Proposal, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use anyhow::{Context as _, Result, anyhow};
+use dynamite_core::{Observation, Proposal, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use dynamite_tests::bench::rule;
 use dynamite_tests::modules::{Target, module};
 use wasmtime::component::{Component, HasSelf, Linker};
@@ -107,7 +107,8 @@ fn window(window: SeenWindow) -> types::Window {
 }
 
 fn series(series: SeenSeries) -> types::Series {
-    types::Series { id: series.id.to_string(),
+    types::Series {
+        id: series.id.to_string(),
         instance: series.instance.map(|unit| unit.to_string()),
         at: series.at_ms.to_vec(),
         values: series.values.to_vec(),

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use dynamite_core::{Observation, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use anyhow::{Result, anyhow};
+use dynamite_core::{Observation, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use dynamite_tests::bench::rule;
 use mlua::{Function, HookTriggers, Lua, Table, VmState};
 
@@ -56,7 +56,7 @@ fn decide(lua: &Lua, function: &Function, seen: &Observation) -> Result<Verdict>
 
 fn observation(lua: &Lua, seen: &Observation) -> mlua::Result<Table> {
     let service = lua.create_table_with_capacity(0, 5)?;
-    service.raw_set("name", &*seen.service.name)?;
+    service.raw_set("name", seen.service.name.as_str())?;
     service.raw_set("service_type", &*seen.service.service_type)?;
     service.raw_set("min", seen.service.min)?;
     service.raw_set("max", seen.service.max)?;

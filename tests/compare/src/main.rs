@@ -8,9 +8,9 @@ mod rhai;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use dynamite_core::{InstanceState, Observation, Proposal, Verdict};
 use anyhow::{Context, Result, ensure};
 use dynamite::wasm::{Host, Limits};
+use dynamite_core::{InstanceState, Observation, Proposal, Verdict};
 use dynamite_tests::bench::rule;
 use dynamite_tests::modules::{Target, module};
 

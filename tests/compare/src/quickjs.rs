@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use dynamite_core::{Observation, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use anyhow::{Result, anyhow};
+use dynamite_core::{Observation, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use dynamite_tests::bench::rule;
 use rquickjs::{Array, Context, Ctx, Function, Object, Persistent, Runtime, TypedArray};
 
@@ -76,7 +76,7 @@ impl Script {
 
 fn observation<'js>(js: &Ctx<'js>, seen: &Observation, columns: Columns) -> rquickjs::Result<Object<'js>> {
     let service = Object::new(js.clone())?;
-    service.set("name", &*seen.service.name)?;
+    service.set("name", seen.service.name.as_str())?;
     service.set("serviceType", &*seen.service.service_type)?;
     service.set("min", seen.service.min)?;
     service.set("max", seen.service.max)?;

@@ -1,7 +1,7 @@
 //! Rhai: maps and arrays, filled by hand.
 
-use dynamite_core::{Observation, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use anyhow::{Result, anyhow};
+use dynamite_core::{Observation, SeenInstance, SeenSeries, SeenWindow, Verdict};
 use dynamite_tests::bench::rule;
 use rhai::{AST, Array, Dynamic, Engine, Map, OptimizationLevel, Scope};
 
@@ -53,14 +53,14 @@ fn map<const N: usize>(fields: [(&str, Dynamic); N]) -> Dynamic {
     fields.into_iter().map(|(name, value)| (name.into(), value)).collect::<Map>().into()
 }
 
-fn list<T>(all: Vec<T>, one: impl Fn(T) -> Dynamic) -> Dynamic {
+fn list<T>(all: impl IntoIterator<Item = T>, one: impl Fn(T) -> Dynamic) -> Dynamic {
     all.into_iter().map(one).collect::<Array>().into()
 }
 
 fn observation(seen: Observation) -> Dynamic {
     let service = map([
-        ("name", seen.service.name.into()),
-        ("service_type", seen.service.service_type.into()),
+        ("name", seen.service.name.as_str().into()),
+        ("service_type", text(&seen.service.service_type)),
         ("min", i64::from(seen.service.min).into()),
         ("max", seen.service.max.map_or(Dynamic::UNIT, |max| i64::from(max).into())),
         ("instances", list(seen.service.instances, instance)),
@@ -83,9 +83,9 @@ fn instance(instance: SeenInstance) -> Dynamic {
 
 fn window(window: SeenWindow) -> Dynamic {
     map([
-        ("service_type", window.service_type.into()),
-        ("metric", window.metric.into()),
-        ("unit", window.unit.into()),
+        ("service_type", text(&window.service_type)),
+        ("metric", text(&window.metric)),
+        ("unit", text(&window.unit)),
         ("aggregated", window.aggregated.into()),
         ("length_ms", integer(window.length_ms)),
         ("series", list(window.series, series)),
@@ -94,11 +94,15 @@ fn window(window: SeenWindow) -> Dynamic {
 
 fn series(series: SeenSeries) -> Dynamic {
     map([
-        ("id", series.id.into()),
-        ("instance", series.instance.map_or(Dynamic::UNIT, Into::into)),
-        ("at", list(series.at_ms, integer)),
-        ("values", list(series.values, Dynamic::from_float)),
+        ("id", text(&series.id)),
+        ("instance", series.instance.as_deref().map_or(Dynamic::UNIT, text)),
+        ("at", list(series.at_ms.iter().copied(), integer)),
+        ("values", list(series.values.iter().copied(), Dynamic::from_float)),
     ])
+}
+
+fn text(text: &str) -> Dynamic {
+    text.into()
 }
 
 /// All times are of this century.
